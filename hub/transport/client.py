@@ -136,7 +136,7 @@ class Http:
             )
             body = self._read_body(response)
         except HubError as error:
-            raise self._named(error)
+            raise self._named(error) from error
         except (requests.RequestException, HTTPError, OSError) as error:
             raise self._unreachable(url, error) from error
         answer = Answer(

@@ -137,9 +137,7 @@ class OAuth2Auth(AuthBase):
         )
 
 
-def make_auth(
-    auth: Auth | None, base_url: str, tokens: TokenStore | None, token_session: OAuth2Session
-) -> AuthBase | None:
+def make_auth(auth: Auth | None, base_url: str, tokens: TokenStore | None, token_session: OAuth2Session) -> AuthBase | None:
     """The requests hook that signs each call."""
     match auth:
         case None:

@@ -38,9 +38,7 @@ Judge = Callable[[Answer], "PlatformError | Verdict | None"]
 
 TABLE: dict[int, Verdict] = {
     400: Verdict(ContractBroken, "The platform calls our request wrong"),
-    401: Verdict(
-        ReauthorizeNeeded, "The platform does not accept the credentials", "Check the keys, then connect again"
-    ),
+    401: Verdict(ReauthorizeNeeded, "The platform does not accept the credentials", "Check the keys, then connect again"),
     402: Verdict(ReauthorizeNeeded, "The platform's plan does not include this", "Ask the account's owner"),
     403: Verdict(
         ReauthorizeNeeded,
