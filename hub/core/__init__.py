@@ -1,1 +1,1 @@
-"""The words of the hub: types, errors, settings. No I/O and no framework."""
+"""The words of the hub: types, errors, settings. No framework."""

@@ -22,6 +22,7 @@ from hub import __version__
 from hub.core.errors import HubError, Invalid, ReauthorizeNeeded, Unavailable
 from hub.core.http import Answer, Auth, Budget, Call, NoBudget, TokenStore
 from hub.core.redact import redact
+from hub.core.types import Lane
 from hub.transport.guard import GuardedAdapter, check_host
 from hub.transport.signing import OAuth2Auth, make_auth
 from hub.transport.verdicts import Judge, judge_answer
@@ -57,6 +58,8 @@ class Http:
         self.budget: Budget = budget or NoBudget()
         self.tokens = tokens
         self.base_url = ""
+        self.lane: Lane | None = None
+        """Set for a whole job, it beats the lane of the single calls (an opt-out is urgent whatever it calls)."""
         self._judge: Judge | None = None
         self._auth: Any = None
         self._session = self._prepare(requests.Session())
@@ -79,6 +82,7 @@ class Http:
         check_address(base_url)
         bound = Http(self.connection, self.settings, budget=self.budget, tokens=self.tokens)
         bound.base_url = base_url.rstrip("/")
+        bound.lane = self.lane
         bound._judge = judge
         bound._token_session = bound._prepare(OAuth2Session())
         bound._auth = make_auth(auth, bound.base_url, self.tokens, bound._token_session)
@@ -113,7 +117,7 @@ class Http:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, call: Call) -> Answer:
-        self.budget.take(call.lane)
+        self.budget.take(self.lane or call.lane)
         url = self.base_url + call.path
         started = time.perf_counter()
         headers = {"Accept": "application/json", **call.headers}

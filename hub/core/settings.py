@@ -1,0 +1,129 @@
+"""The settings: everything that differs between deployments. This is the only reader of the environment.
+
+Each field of `Settings` is one variable, `HUB_` and its name in capitals; docs/settings.md lists them all (a test holds the
+two equal).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hub.core.errors import SetupError
+
+DATA_FOLDER = Path("var")
+NO_HOSTS: frozenset[str] = frozenset()
+
+
+def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"meaning": meaning}, repr=not secret)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings with their defaults; durations in seconds."""
+
+    data: Path = _setting(DATA_FOLDER, "Folder for everything the hub keeps on this machine")
+    database_url: str = _setting("", "Database; empty: SQLite in the data folder", secret=True)
+    redis_url: str = _setting("", "Redis or Valkey; empty: the bundled server in the data folder", secret=True)
+    secret_key: str = _setting("", "Keys that encrypt secrets, newest first, comma-separated; empty: a file", secret=True)
+    host: str = _setting("127.0.0.1", "Address the web server binds to")
+    port: int = _setting(8321, "Port of the web server; 0 picks a free one")
+    web_threads: int = _setting(4, "Threads of each web process")
+    workers: int = _setting(2, "Worker processes of `hub up`")
+    language: str = _setting("", "Language of the command line, en or pl; empty: the terminal's own")
+    country: str = _setting("PL", "Home country: phone numbers without a prefix are read as of there")
+    allow_private_hosts: frozenset[str] = _setting(NO_HOSTS, "Private hosts (host or host:port) that may be connected")
+    ca_bundle: str = _setting("", "File with certificate authorities to trust beside the usual ones")
+    connect_timeout: float = _setting(5.0, "Seconds to wait for a connection to a platform")
+    read_timeout: float = _setting(25.0, "Seconds to wait for a platform's answer")
+    lease: float = _setting(40.0, "Seconds a worker owns its work without a sign of life")
+    slice: float = _setting(20.0, "Seconds a job works before it makes room for others")
+    batch_size: int = _setting(500, "Records stored in one transaction")
+    sync_every: float = _setting(900.0, "Seconds between two scheduled syncs of a connection; 0: never")
+    log_level: str = _setting("info", "debug, info, warning or error")
+    log_format: str = _setting("", "json or text; empty: text on a terminal, else json")
+
+    @property
+    def sql_url(self) -> str:
+        """The database as SQLAlchemy is told."""
+        return self.database_url or f"sqlite:///{(self.data / 'hub.sqlite').resolve()}"
+
+    @property
+    def embedded_redis(self) -> bool:
+        return not self.redis_url
+
+
+def variable(name: str) -> str:
+    return f"HUB_{name.upper()}"
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings from the environment; `overrides` (from the command line) win. Unreadable ones: SetupError."""
+    environ = os.environ if environ is None else environ
+    known = {variable(item.name): item for item in fields(Settings)}
+    unknown = sorted(name for name in environ if name.startswith("HUB_") and name not in known and name[4:5] != "_")
+    if strange := [name for name in unknown if not name.startswith("HUB_TEST_")]:
+        raise SetupError(
+            "There is no setting {name}", subject=strange[0], cure="See docs/settings.md for the names", name=strange[0]
+        )
+    values: dict[str, Any] = {}
+    for name, item in known.items():
+        if environ.get(name, "").strip():
+            values[item.name] = _read(name, environ[name].strip(), getattr(Settings, item.name))
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _read(name: str, text: str, default: Any) -> Any:
+    try:
+        match default:
+            case bool():
+                return text.lower() in ("1", "true", "yes", "on")
+            case int() | float():
+                return type(default)(text)
+            case frozenset():
+                return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+            case Path():
+                return Path(text)
+            case _:
+                return text
+    except ValueError as error:
+        raise SetupError(
+            "This setting must be a number, not «{text}»", subject=name, cure="Correct it, or remove it", text=text
+        ) from error
+
+
+def _check(settings: Settings) -> None:
+    url = settings.database_url
+    if url and not url.startswith(("postgresql+psycopg://", "sqlite:///")):
+        scheme = url.split(":", 1)[0]
+        raise SetupError(
+            "The database is not one the hub works with: {scheme}",
+            subject="HUB_DATABASE_URL",
+            cure="Write postgresql+psycopg://user:password@host/name or sqlite:////path/to/file",
+            scheme=scheme,
+        )
+    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise SetupError(
+            "This is not the address of a Redis server",
+            subject="HUB_REDIS_URL",
+            cure="Write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/socket",
+        )
+    for name in ("workers", "web_threads", "batch_size", "lease", "slice", "connect_timeout", "read_timeout"):
+        if getattr(settings, name) <= 0:
+            raise SetupError("This setting must be greater than 0", subject=variable(name), cure="Correct it, or remove it")
+    if settings.lease <= settings.connect_timeout + settings.read_timeout:
+        # A worker that waits for an answer gives no sign of life; losing its lease meanwhile would send things twice.
+        raise SetupError(
+            "The lease must be longer than the connect and read time-outs together",
+            subject="HUB_LEASE",
+            cure="Raise HUB_LEASE or lower HUB_READ_TIMEOUT",
+        )
+    if settings.language not in ("", "en", "pl"):
+        raise SetupError("The hub speaks en and pl", subject="HUB_LANGUAGE", cure="Correct it, or remove it")

@@ -1,0 +1,61 @@
+"""The queues, and what is put into them. With `relay.py` and `worker.py` the only place that knows RQ."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+
+from redis import Redis
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+
+
+class QueueName(StrEnum):
+    """In the order in which workers look into them."""
+
+    URGENT = "hub-urgent"
+    EVENT = "hub-event"
+    BULK = "hub-bulk"
+
+
+JOB_SECONDS = 600
+"""A job longer than this is stuck; slices are far shorter."""
+
+REPEAT_SECONDS = 30.0
+"""A message that nobody acted on is sent again after this time: Redis may have lost it, or its worker died."""
+
+
+class Queues:
+    """Hands ids to RQ. The same message is not queued twice while it waits, and is queued again when it may be lost."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self._queues = {name: Queue(name.value, connection=redis) for name in QueueName}
+
+    def send(self, queue: QueueName, task: str, argument: str, key: str) -> bool:
+        """Queue `hub.jobs.tasks.<task>(argument)`; False if the same message waits already.
+
+        `key` is made of letters, digits, «-» and «_» and must change whenever the work was taken up.
+        """
+        bucket = int(time.time() / REPEAT_SECONDS)
+        try:
+            self._queues[queue].enqueue_call(
+                f"hub.jobs.tasks.{task}",
+                args=(argument,),
+                job_id=f"{task}-{key}-{bucket}",
+                unique=True,
+                timeout=JOB_SECONDS,
+                result_ttl=0,
+                failure_ttl=int(REPEAT_SECONDS),
+                description=task,
+            )
+        except DuplicateJobError:
+            return False
+        return True
+
+    def has_urgent(self) -> bool:
+        """Whether something urgent waits for a worker."""
+        return bool(self.redis.llen(f"rq:queue:{QueueName.URGENT.value}"))
+
+    def lengths(self) -> dict[str, int]:
+        return {name.value: queue.count for name, queue in self._queues.items()}

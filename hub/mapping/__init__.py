@@ -1,0 +1,1 @@
+"""What a platform's record means in the hub's own fields: `dictionary` reads the files, `apply` does the work."""

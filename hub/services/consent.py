@@ -1,0 +1,111 @@
+"""The consent gate, and the acts that it asks about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from hub.core.errors import Invalid, NotFound
+from hub.core.types import Act, Channel, ConsentAct, Decision, Lane
+from hub.rules.consent import ConsentFacts
+from hub.rules.consent import may_contact as decide
+from hub.services.context import Context
+from hub.store import boxes, contacts, ledger, scenarios
+from hub.store.boxes import Effect, EffectState
+from hub.store.db import Session, reading, transaction
+
+ADDRESS_OF = {Channel.EMAIL: "email", Channel.SMS: "phone", Channel.PHONE: "phone"}
+SHARED_ADDRESS = "shared_address"
+
+
+def may_contact(context: Context, contact_id: str, channel: Channel, topic: str, at: datetime, brand: str = "") -> Decision:
+    """Whether the contact may (or might, for a moment in the past) be contacted; asked of the ledger itself.
+
+    Acts recorded later but done before `at` count. NotFound if there is no such contact.
+    """
+    with reading() as session:
+        profile = contacts.profiles(session, [contact_id]).get(contact_id)
+        if profile is None:
+            raise NotFound("There is no such contact", subject=contact_id)
+        address = _address(profile, channel)
+        facts = ConsentFacts(
+            address=address,
+            acts=ledger.acts_until(session, contact_id, channel, at),
+            suppressed=ledger.suppressed(session, channel, [address]).get(address) if address else None,
+            paused_until=ledger.pauses(session, channel, [contact_id], at).get(contact_id),
+        )
+    return decide(facts, topic, brand, at)
+
+
+def gate(
+    session: Session, profiles: Mapping[str, Mapping[str, Any]], channel: Channel, topic: str, brand: str, at: datetime
+) -> dict[str, Decision]:
+    """The same for many contacts now, set-based: from the projection of the ledger.
+
+    An e-mail that belongs to another contact (a shared mailbox) is refused: their permission is not this one's.
+    """
+    addresses = {contact_id: _address(profile, channel) for contact_id, profile in profiles.items()}
+    given = {address for address in addresses.values() if address}
+    states = ledger.states_of(session, profiles, channel)
+    suppressed = ledger.suppressed(session, channel, given)
+    paused = ledger.pauses(session, channel, profiles, at)
+    holders = contacts.owners(session, "email", given) if channel is Channel.EMAIL else {}
+    decisions = {}
+    for contact_id, address in addresses.items():
+        holder = holders.get(address) if address else None
+        if holder is not None and holder.contact_id != contact_id:
+            decisions[contact_id] = Decision(False, SHARED_ADDRESS)
+            continue
+        facts = ConsentFacts(
+            address=address,
+            acts=states.get(contact_id, ()),
+            suppressed=suppressed.get(address) if address else None,
+            paused_until=paused.get(contact_id),
+        )
+        decisions[contact_id] = decide(facts, topic, brand, at)
+    return decisions
+
+
+def _address(profile: Mapping[str, Any], channel: Channel) -> str | None:
+    column = ADDRESS_OF.get(channel)
+    return (profile.get(column) or None) if column else str(profile["id"])
+
+
+def record_act(context: Context, contact_id: str, act: ConsentAct) -> bool:
+    """Write one act of the person; False if it stands in the ledger already.
+
+    A withdrawal leaves at once, in the urgent lane, to every platform whose list the person is on.
+    """
+    now = context.now()
+    if act.at.tzinfo is None or act.at > now:
+        raise Invalid("The act cannot be recorded", fields={"at": "The moment must be aware UTC and not in the future"})
+    with transaction() as session:
+        if contact_id not in contacts.profiles(session, [contact_id]):
+            raise NotFound("There is no such contact", subject=contact_id)
+        written = ledger.append_acts(session, [(contact_id, act)], now)
+        if written and act.act is Act.WITHDRAWN:
+            _owe_leaving(session, contact_id, act, now)
+    return bool(written)
+
+
+def _owe_leaving(session: Session, contact_id: str, act: ConsentAct, now: datetime) -> None:
+    rows = []
+    for scenario in scenarios.list_scenarios(session):
+        if not scenario.list_id or scenario.channel != act.channel.value or act.topic not in ("*", scenario.topic):
+            continue
+        rows.append(
+            {
+                "effect": Effect.SET_MEMBER.value,
+                "connection_id": scenario.connection_id,
+                "contact_id": contact_id,
+                "lane": Lane.URGENT.value,
+                "detail": f"-{scenario.list_id}",
+                "gate": {},
+                "idempotency_key": f"{scenario.id}:{contact_id}:leave:{act.source_ref}"[:200],
+                "evaluation_id": None,
+                "state": EffectState.OWED.value,
+                "not_before": None,
+            }
+        )
+    boxes.owe(session, rows, now)

@@ -1,0 +1,318 @@
+"""Raw records into the hub: map, resolve, store, note consents. One call is one batch inside the caller's transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from hub.core.connector import Declaration, StreamInfo
+from hub.core.redact import redact_value
+from hub.core.types import ConsentAct, Counts, Raw, Standard, Target
+from hub.mapping.apply import FieldError, Mapped, RecordInvalid, compile_reads
+from hub.mapping.dictionary import ReadMapping
+from hub.mapping.paths import Misplaced, compile_path
+from hub.rules.events import is_paid
+from hub.rules.identity import Claim, Claimant, Resolver, is_placeholder_email, is_placeholder_phone
+from hub.store import contacts, ledger, orders, quarantine, records
+from hub.store.db import Session, lock_identities, new_id
+
+IN = "in"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """One stream of one connection, compiled once per job. `buyers` is the stream that orders name their customers of."""
+
+    connection_id: str
+    stream: str
+    target: Target
+    mapping: ReadMapping
+    apply: Callable[[Raw], Mapped]
+    buyers: str | None
+    run_id: str
+
+    def raw_hash(self, raw: Raw) -> str:
+        """Of the raw record and of everything that decides what the hub makes of it."""
+        return hashlib.blake2b(orjson.dumps(raw), digest_size=16, key=self.mapping.version.encode()[:64]).hexdigest()
+
+    def identify(self, raw: Any) -> str:
+        """The external id as it stands there; empty if the record is not even a record."""
+        if not isinstance(raw, dict):
+            return ""
+        try:
+            value = raw.get("id") if self.mapping.id_path == "id" else compile_path(self.mapping.id_path)(raw)
+        except Misplaced:
+            return ""
+        return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+
+
+def make_intake(
+    connection_id: str,
+    connection_name: str,
+    declaration: Declaration,
+    stream: StreamInfo,
+    mapping: ReadMapping,
+    *,
+    country: str,
+    run_id: str,
+) -> Intake:
+    buyers = next((item.name for item in declaration.streams if item.reads and item.target is Target.CONTACT), None)
+    return Intake(
+        connection_id=connection_id,
+        stream=stream.name,
+        target=mapping.target,
+        mapping=mapping,
+        apply=compile_reads(mapping, source=connection_name, country=country),
+        buyers=buyers,
+        run_id=run_id,
+    )
+
+
+@dataclass
+class _Batch:
+    """What becomes of the changed records of one batch."""
+
+    intake: Intake
+    now: datetime
+    counts: Counts = field(default_factory=Counts)
+    known: dict[str, records.Known] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    mapped: list[Mapped] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    contact_of: dict[str, str | None] = field(default_factory=dict)
+
+
+def store_batch(session: Session, intake: Intake, raws: Sequence[Raw], now: datetime) -> Counts:
+    """Store one batch; reading the same batch again changes nothing. Returns what happened to its records."""
+    batch = _Batch(intake, now, Counts(read=len(raws)))
+    changed = _find_changed(session, batch, raws)
+    _map_changed(batch, changed)
+    if batch.mapped:
+        lock_identities(session)
+        if intake.target is Target.CONTACT:
+            _store_contacts(session, batch)
+        elif intake.target is Target.ORDER:
+            _store_orders(session, batch)
+        _store_records(session, batch)
+        _note_consents(session, batch)
+    _note_quarantine(session, batch, list(changed))
+    return batch.counts
+
+
+def _find_changed(session: Session, batch: _Batch, raws: Sequence[Raw]) -> dict[str, Raw]:
+    """Records that differ from what is stored, the last of each id; those without an id under a name of their own."""
+    intake = batch.intake
+    latest: dict[str, Raw] = {}
+    for raw in raws:
+        latest[intake.identify(raw) or f"?{intake.raw_hash(raw)[:16]}"] = raw
+    batch.counts.unchanged += len(raws) - len(latest)
+    batch.known = records.known_records(session, intake.connection_id, intake.stream, latest)
+    changed: dict[str, Raw] = {}
+    for external_id, raw in latest.items():
+        digest = intake.raw_hash(raw)
+        known = batch.known.get(external_id)
+        if known and known.raw_hash == digest:
+            batch.counts.unchanged += 1
+        else:
+            changed[external_id] = raw
+            batch.hashes[external_id] = digest
+    return changed
+
+
+def _map_changed(batch: _Batch, changed: Mapping[str, Raw]) -> None:
+    for external_id, raw in changed.items():
+        try:
+            mapped = batch.intake.apply(raw)
+        except RecordInvalid as error:
+            batch.counts.quarantined += 1
+            batch.refused += [_entry(batch.intake, external_id, problem, raw, whole=True) for problem in error.errors]
+            continue
+        batch.mapped.append(mapped)
+        batch.refused += [_entry(batch.intake, external_id, problem, None, whole=False) for problem in mapped.dropped]
+        known = batch.known.get(external_id)
+        if known and known.raw_hash:
+            batch.counts.updated += 1
+        else:
+            batch.counts.created += 1
+
+
+def _entry(intake: Intake, external_id: str, problem: FieldError, raw: Raw | None, *, whole: bool) -> dict[str, Any]:
+    return {
+        "connection_id": intake.connection_id,
+        "direction": IN,
+        "stream": intake.stream,
+        "external_id": external_id[:120],
+        "whole": whole,
+        "raw": redact_value(raw) if raw is not None else None,
+        "run_id": intake.run_id,
+        **problem.as_json(),
+    }
+
+
+def _note_quarantine(session: Session, batch: _Batch, seen: Sequence[str]) -> None:
+    intake = batch.intake
+    if seen:
+        quarantine.clear_entries(session, intake.connection_id, IN, intake.stream, seen)
+    if batch.refused:
+        quarantine.add_entries(session, batch.refused, batch.now)
+
+
+def _store_contacts(session: Session, batch: _Batch) -> None:
+    claimants = []
+    for item in batch.mapped:
+        known = batch.known.get(item.external_id)
+        claimants.append(_claimant(item.external_id, item.standard, known.contact_id if known else None))
+    claims = _resolve(session, claimants)
+    _save_profiles(session, batch, [(claim, item.standard, True) for claim, item in zip(claims, batch.mapped, strict=True)])
+
+
+def _store_orders(session: Session, batch: _Batch) -> None:
+    """Orders belong to the customer they name, else to whom their e-mail or phone names; some to nobody."""
+    intake = batch.intake
+    buyer_ids = {str(item.standard["buyer_id"]) for item in batch.mapped if "buyer_id" in item.standard}
+    links = records.known_records(session, intake.connection_id, intake.buyers, buyer_ids) if intake.buyers else {}
+    claimants = []
+    for item in batch.mapped:
+        buyer = links.get(item.standard.get("buyer_id", ""))
+        known = batch.known.get(item.external_id)
+        linked = (buyer.contact_id if buyer else None) or (known.contact_id if known else None)
+        # What somebody typed into an order of a registered customer may be another person's: no identifier of theirs.
+        claimants.append(_claimant(item.external_id, item.standard, linked, bare=buyer is not None))
+    nameable = [
+        (claimant, item)
+        for claimant, item in zip(claimants, batch.mapped, strict=True)
+        if claimant.linked or _names_somebody(claimant) or "buyer_id" in item.standard
+    ]
+    claims = _resolve(session, [claimant for claimant, _ in nameable])
+    _save_profiles(session, batch, [(claim, item.standard, False) for claim, (_, item) in zip(claims, nameable, strict=True)])
+    for claim, (claimant, item) in zip(claims, nameable, strict=True):
+        batch.contact_of[claimant.external_id] = claim.contact_id
+        buyer_id = item.standard.get("buyer_id")
+        if buyer_id and buyer_id not in links:
+            links[buyer_id] = records.Known(None, claim.contact_id)
+            _link_buyer(session, intake, buyer_id, claim.contact_id, batch.now)
+    orders.save_orders(session, [_order_row(batch, item) for item in batch.mapped])
+
+
+def _link_buyer(session: Session, intake: Intake, buyer_id: str, contact_id: str, now: datetime) -> None:
+    """The order names a customer who has not been read yet: when they come, they are this contact."""
+    row = {"connection_id": intake.connection_id, "stream": intake.buyers, "external_id": buyer_id}
+    records.save_links(session, [{**row, "contact_id": contact_id, "changed_at": now}])
+
+
+def _order_row(batch: _Batch, item: Mapped) -> dict[str, Any]:
+    standard = item.standard
+    total, refunded = standard["total"], standard.get("refunded", 0)
+    paid_at = standard.get("paid_at")
+    return {
+        "connection_id": batch.intake.connection_id,
+        "external_id": item.external_id,
+        "contact_id": batch.contact_of.get(item.external_id),
+        "number": standard["number"][:120],
+        "status": standard["status"][:60],
+        "paid": is_paid(standard["status"], paid_at, total, refunded),
+        "guest": "buyer_id" not in standard,
+        "email": standard.get("email"),
+        "placed_at": datetime.fromisoformat(standard["placed_at"]),
+        "paid_at": datetime.fromisoformat(paid_at) if paid_at else None,
+        "currency": standard["currency"],
+        "total": total,
+        "refunded": refunded,
+    }
+
+
+def _claimant(external_id: str, standard: Standard, linked: str | None, *, bare: bool = False) -> Claimant:
+    return Claimant(
+        external_id=external_id,
+        email=None if bare else standard.get("email"),
+        phone=None if bare else standard.get("phone"),
+        first_name=standard.get("first_name"),
+        last_name=standard.get("last_name"),
+        linked=linked,
+    )
+
+
+def _names_somebody(claimant: Claimant) -> bool:
+    by_email = bool(claimant.email) and not is_placeholder_email(claimant.email or "")
+    return by_email or (bool(claimant.phone) and not is_placeholder_phone(claimant.phone or ""))
+
+
+def _resolve(session: Session, claimants: Sequence[Claimant]) -> list[Claim]:
+    emails = {claimant.email for claimant in claimants if claimant.email}
+    phones = {claimant.phone for claimant in claimants if claimant.phone}
+    resolver = Resolver(
+        contacts.owners(session, "email", emails) if emails else {},
+        contacts.owners(session, "phone", phones) if phones else {},
+    )
+    return [resolver.resolve(claimant, new_id()) for claimant in claimants]
+
+
+def _save_profiles(session: Session, batch: _Batch, claimed: Sequence[tuple[Claim, Standard, bool]]) -> None:
+    """Write the contacts that are new or differ now. `overwrite` sources say how a person is called today; others fill gaps."""
+    fresh = {claim.contact_id for claim, _, _ in claimed if claim.new}
+    stored = contacts.profiles(session, {claim.contact_id for claim, _, _ in claimed} - fresh)
+    touched: dict[str, dict[str, Any]] = {}
+    identifiers: list[dict[str, Any]] = []
+    for claim, standard, overwrite in claimed:
+        current = touched.get(claim.contact_id) or stored.get(claim.contact_id)
+        if current is None:
+            current = dict.fromkeys(contacts.PROFILE)
+            current |= {"id": claim.contact_id, "created_at": batch.now, "updated_at": batch.now}
+            touched[claim.contact_id] = current
+        better = _improve(current, standard, overwrite)
+        if better:
+            touched[claim.contact_id] = {**current, **better, "updated_at": batch.now}
+        identifiers += [
+            {"kind": kind, "value": value, "contact_id": claim.contact_id, "created_at": batch.now}
+            for kind, value in claim.identifiers
+        ]
+    contacts.save_contacts(session, list(touched.values()))
+    contacts.save_identifiers(session, identifiers)
+    if batch.intake.target is Target.CONTACT:
+        for (claim, _, _), item in zip(claimed, batch.mapped, strict=True):
+            batch.contact_of[item.external_id] = claim.contact_id
+
+
+def _improve(current: Mapping[str, Any], standard: Standard, overwrite: bool) -> dict[str, Any]:
+    better: dict[str, Any] = {}
+    for name in contacts.PROFILE:
+        value = standard.get(name)
+        if not value or value == current[name] or (current[name] and not overwrite):
+            continue
+        if (name == "email" and is_placeholder_email(value)) or (name == "phone" and is_placeholder_phone(value)):
+            continue
+        better[name] = value
+    return better
+
+
+def _store_records(session: Session, batch: _Batch) -> None:
+    intake = batch.intake
+    rows = [
+        {
+            "connection_id": intake.connection_id,
+            "stream": intake.stream,
+            "external_id": item.external_id,
+            "contact_id": batch.contact_of.get(item.external_id),
+            "raw_hash": batch.hashes[item.external_id],
+            "standard": item.standard,
+            "changed_at": batch.now,
+        }
+        for item in batch.mapped
+    ]
+    records.save_records(session, rows)
+
+
+def _note_consents(session: Session, batch: _Batch) -> None:
+    acts: list[tuple[str, ConsentAct]] = []
+    for item in batch.mapped:
+        contact_id = batch.contact_of.get(item.external_id)
+        if contact_id:
+            acts += [
+                (contact_id, replace(act, source_ref=f"{batch.intake.connection_id}:{act.source_ref}")) for act in item.consents
+            ]
+    ledger.append_acts(session, acts, batch.now)

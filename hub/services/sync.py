@@ -1,0 +1,222 @@
+"""Moving a connection's streams forward: claim → read → store, batch by batch, each with its checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from hub.connectors import folder
+from hub.core.connector import Connector, Cursor, Verb
+from hub.core.errors import (
+    Conflict,
+    ContractBroken,
+    HubError,
+    PlatformError,
+    RateLimited,
+    ReauthorizeNeeded,
+    Refused,
+    Unavailable,
+)
+from hub.core.types import Lane, Raw, RunState
+from hub.mapping.dictionary import load_reads
+from hub.services.connections import open_connector
+from hub.services.context import Context, Stop
+from hub.services.intake import Intake, make_intake, store_batch
+from hub.store import connections, runs
+from hub.store.connections import ConnectionRow
+from hub.store.db import reading, transaction
+
+log = logging.getLogger("hub.sync")
+
+FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
+"""Seconds to wait after the first failure in a row; doubled with each, up to the longest."""
+
+GIVE_UP = 12
+"""Failures in a row after which a run fails for good (about nine hours of an unreachable shop); the next sync resumes."""
+
+
+def request_sync(context: Context, name: str, streams: Sequence[str] = ()) -> str:
+    """Queue runs for the streams (all readable ones by default); a sync that is still open is the one asked for.
+
+    Returns the group's id.
+    """
+    with transaction() as session:
+        row = connections.get_connection(session, name)
+        declaration = context.platform(row.platform).DECLARATION
+        declaration.need(Verb.READ)
+        readable = [stream.name for stream in declaration.streams if stream.reads]
+        for stream in streams:
+            if stream not in readable:
+                declaration.stream(stream)
+                raise Refused("{platform} cannot read the stream «{stream}»", platform=declaration.title, stream=stream)
+        if row.state == connections.REAUTHORIZE:
+            raise Conflict(
+                "The connection «{name}» needs new credentials first",
+                cure="Connect the account again with hub connect",
+                name=row.name,
+            )
+        already = runs.open_runs(session, row.id)
+        if already:
+            return str(already[0].group_id)
+        wanted = [stream for stream in readable if not streams or stream in streams]
+        return runs.add_runs(session, row.id, wanted, context.now())
+
+
+GIVE_UP_STRANGE = 4
+"""The same for answers we do not understand: a firewall's page or a cut-off answer may be gone in a moment."""
+
+
+@dataclass
+class _Chunk:
+    """Some pages' records, to be stored in one transaction with the cursor behind them."""
+
+    records: list[Raw] = field(default_factory=list)
+    cursor: Cursor | None = None
+    total: int | None = None
+    seconds: float = 0.0
+
+
+def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
+    """Work on a run until it is done, the slice is over or `stop` says so. False if it was not to be had."""
+    settings = context.settings
+    with transaction() as session:
+        run = runs.claim_run(session, run_id, owner, context.now(), settings.lease)
+        if run is None:
+            return False
+        row = connections.get_connection(session, run.connection_id)
+        cursor = runs.load_cursor(session, run.connection_id, run.stream)
+    log.info("run claimed", extra={"run": run_id, "connection": row.name, "stream": run.stream})
+    try:
+        connector = open_connector(context, row, Lane.BULK)
+        intake = _prepare(context, row, run, connector)
+        finished = _read_on(context, run, owner, connector, intake, cursor, stop)
+    except _LeaseLost:
+        log.warning("lease lost", extra={"run": run_id})
+        return True
+    except HubError as error:
+        _settle_failure(context, run, owner, row, error)
+        return True
+    with transaction() as session:
+        state = RunState.DONE if finished else RunState.WAITING
+        runs.release_run(session, run_id, owner, state, context.now())
+    log.info("run released", extra={"run": run_id, "state": state.value})
+    return True
+
+
+class _LeaseLost(Exception):
+    """A signal between two functions of this file."""
+
+
+def _prepare(context: Context, row: ConnectionRow, run: Any, connector: Connector) -> Intake:
+    declaration = connector.declaration
+    stream = declaration.stream(run.stream)
+    if stream.target is None:
+        raise Refused("{platform} cannot read the stream «{stream}»", platform=declaration.title, stream=run.stream)
+    mapping = load_reads(
+        folder(row.platform) / "mapping.toml",
+        run.stream,
+        stream.target,
+        extra_consents=[
+            {name: value for name, value in rule.items() if name != "stream"}
+            for rule in row.options.get("consents", [])
+            if rule.get("stream") == run.stream
+        ],
+    )
+    return make_intake(row.id, row.name, declaration, stream, mapping, country=context.settings.country, run_id=run.id)
+
+
+def _read_on(
+    context: Context, run: Any, owner: str, connector: Connector, intake: Intake, cursor: Cursor | None, stop: Stop
+) -> bool:
+    """True when the platform has no more; False when the slice is over."""
+    deadline = time.monotonic() + context.settings.slice
+    pages = _chunks(connector, run.stream, cursor, context.settings.batch_size)
+    try:
+        for chunk in pages:
+            now = context.now()
+            started = time.perf_counter()
+            with transaction() as session:
+                counts = store_batch(session, intake, chunk.records, now)
+                runs.save_cursor(session, run.connection_id, run.stream, dict(chunk.cursor or {}), now)
+                spent = chunk.seconds + time.perf_counter() - started
+                kept = runs.renew_run(session, run.id, owner, now, context.settings.lease, counts, spent, chunk.total)
+                if kept is None:
+                    # Somebody else holds the run now: nothing of this batch may stay.
+                    raise _LeaseLost
+            if time.monotonic() > deadline or stop():
+                return False
+    finally:
+        pages.close()
+    return True
+
+
+def _chunks(connector: Connector, stream: str, cursor: Cursor | None, size: int) -> Generator[_Chunk, None, None]:
+    """Pages gathered to chunks of about `size` records, or of two seconds where the platform is slow."""
+    chunk = _Chunk()
+    started = time.perf_counter()
+    for page in connector.read(stream, cursor):
+        chunk.records += page.records
+        chunk.cursor = page.cursor
+        chunk.total = page.total
+        chunk.seconds = time.perf_counter() - started
+        if len(chunk.records) >= size or chunk.seconds > 2.0:
+            yield chunk
+            chunk = _Chunk()
+            started = time.perf_counter()
+    if chunk.cursor is not None:
+        yield chunk
+
+
+def _settle_failure(context: Context, run: Any, owner: str, row: ConnectionRow, error: HubError) -> None:
+    """Sort the error by what happens next: wait, pause the connection, or stop the run."""
+    now = context.now()
+    state, not_before, counted = RunState.FAILED, None, True
+    if isinstance(error, RateLimited) and error.local:
+        state, not_before, counted = RunState.WAITING, _later(now, error.after or 0.1), False
+    elif isinstance(error, Unavailable) and run.failures + 1 < GIVE_UP:
+        state, not_before = RunState.WAITING, _later(now, back_off(run.failures, error.after))
+    elif isinstance(error, ContractBroken) and run.failures + 1 < GIVE_UP_STRANGE:
+        state, not_before = RunState.WAITING, _later(now, back_off(run.failures, None))
+    with transaction() as session:
+        runs.release_run(session, run.id, owner, state, now, error=error.as_json(), not_before=not_before, failed=counted)
+        if isinstance(error, ReauthorizeNeeded):
+            connections.set_state(session, row.id, connections.REAUTHORIZE, error.as_json(), now)
+    level = logging.WARNING if isinstance(error, PlatformError) else logging.ERROR
+    log.log(level, "run stopped: %s", error, extra={"run": run.id, "state": state.value, "code": error.code})
+
+
+def abandon_run(context: Context, run_id: str, owner: str, cause: str) -> None:
+    """Stop a run that met a bug of ours: it shows as failed with what happened, its checkpoint stays."""
+    error = HubError(
+        "The hub itself has a fault", cure="Send the log lines of this run to whoever maintains the hub", cause=cause
+    )
+    with transaction() as session:
+        runs.release_run(session, run_id, owner, RunState.FAILED, context.now(), error=error.as_json(), failed=True)
+
+
+def back_off(failures: int, asked: float | None) -> float:
+    """Seconds to wait: what the vendor asks for, else doubling."""
+    own = min(FIRST_RETRY * 2.0 ** min(failures, 20), LONGEST_RETRY)
+    return own if asked is None else max(asked, 0.05)
+
+
+def _later(now: datetime, seconds: float) -> datetime:
+    return now + timedelta(seconds=seconds)
+
+
+def request_due_syncs(context: Context) -> list[str]:
+    """Start the scheduled syncs whose time has come; returns their groups."""
+    now = context.now()
+    with transaction() as session:
+        every = context.settings.sync_every
+        due = connections.take_due_syncs(session, now, now + timedelta(seconds=max(every, 1.0))) if every > 0 else []
+    return [request_sync(context, connection_id) for connection_id in due]
+
+
+def group_finished(group_id: str) -> bool:
+    with reading() as session:
+        return all(run.state in (RunState.DONE, RunState.FAILED) for run in runs.list_runs(session, group_id=group_id))

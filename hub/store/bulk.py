@@ -1,0 +1,114 @@
+"""Many rows at once, on both databases at driver speed.
+
+SQLite takes `executemany` with plain tuples. PostgreSQL takes one statement with an array per column (`unnest`), which
+is several times faster there than either executemany or multi-row VALUES (docs/architecture.md, design notes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from hub.store.db import is_sqlite
+
+Row = Mapping[str, Any]
+
+
+def upsert(
+    session: Session,
+    table: sa.Table,
+    rows: Sequence[Row],
+    *,
+    key: Sequence[str] = (),
+    update: Sequence[str] = (),
+    newer_by: str = "",
+) -> int:
+    """Insert `rows` (all with the same columns); where `key` exists, set `update` columns, or nothing if empty.
+
+    `newer_by` names a column: an existing row is only updated by one that is not older. Returns the rows inserted or
+    updated, where the driver knows.
+    """
+    if not rows:
+        return 0
+    columns = tuple(rows[0])
+    if is_sqlite(session):
+        sql = _sqlite_insert(table, columns, tuple(key), tuple(update), newer_by)
+        values = [tuple([_plain(row[column]) for column in columns]) for row in rows]
+        result = session.connection().exec_driver_sql(sql, values)
+    else:
+        sql = _postgres_insert(table, columns, tuple(key), tuple(update), newer_by)
+        arrays = {column: [_text(row[column]) for row in rows] for column in columns}
+        result = session.connection().exec_driver_sql(sql, arrays)
+    return max(result.rowcount, 0)
+
+
+def _conflict(table: sa.Table, key: tuple[str, ...], update: tuple[str, ...], newer_by: str) -> str:
+    if not key:
+        return ""
+    target = ", ".join(key)
+    if not update:
+        return f" ON CONFLICT ({target}) DO NOTHING"
+    setting = ", ".join(f"{column} = excluded.{column}" for column in update)
+    guard = f" WHERE excluded.{newer_by} >= {table.name}.{newer_by}" if newer_by else ""
+    return f" ON CONFLICT ({target}) DO UPDATE SET {setting}{guard}"
+
+
+@lru_cache(maxsize=256)
+def _sqlite_insert(
+    table: sa.Table, columns: tuple[str, ...], key: tuple[str, ...], update: tuple[str, ...], newer_by: str
+) -> str:
+    places = ", ".join("?" * len(columns))
+    tail = _conflict(table, key, update, newer_by)
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}){tail}"
+
+
+@lru_cache(maxsize=256)
+def _postgres_insert(
+    table: sa.Table, columns: tuple[str, ...], key: tuple[str, ...], update: tuple[str, ...], newer_by: str
+) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    casts = ", ".join(f"u.{name}::{table.c[name].type.compile(dialect)}" for name in columns)
+    arrays = ", ".join(f"%({name})s::text[]" for name in columns)
+    tail = _conflict(table, key, update, newer_by)
+    names = ", ".join(columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT {casts} FROM unnest({arrays}) AS u({names}){tail}"
+
+
+def _plain(value: Any) -> Any:
+    """What SQLite stores, in the same form as SQLAlchemy's own types write it."""
+    if value is None or isinstance(value, str | int | float | bytes):
+        return value
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return orjson.dumps(value).decode()
+
+
+def _text(value: Any) -> str | None:
+    """PostgreSQL's text form of a value."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    return orjson.dumps(value).decode()
+
+
+def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
+    """`column IN values` for thousands of values: one array parameter on PostgreSQL, one JSON parameter on SQLite."""
+    listed = list(values)
+    if is_sqlite(session):
+        each = sa.func.json_each(sa.bindparam(None, orjson.dumps(listed).decode(), unique=True)).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column == sa.any_(sa.bindparam(None, listed, type_=postgresql.ARRAY(column.type), unique=True))

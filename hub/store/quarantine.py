@@ -1,0 +1,85 @@
+"""Records that could not be used, with the reason, until they can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from hub.store import bulk
+from hub.store.connections import connection
+from hub.store.db import Id, JsonValue, UtcTime, metadata, new_id
+
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("connection_id", Id, sa.ForeignKey("connection.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("direction", sa.String(3), nullable=False),  # in: read from the platform, out: refused by it
+    sa.Column("stream", sa.String(80), nullable=False),
+    sa.Column("external_id", sa.String(120), nullable=False),
+    sa.Column("field", sa.String(200), nullable=False),
+    sa.Column("whole", sa.Boolean, nullable=False),  # False: only this field was left out, the record went on
+    sa.Column("code", sa.String(60), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("cure", sa.Text, nullable=False),
+    sa.Column("value_class", sa.String(200), nullable=False),  # what kind of value stood there, never the value
+    sa.Column("raw", JsonValue),  # the record as it came, for a retry; redacted
+    sa.Column("run_id", Id),
+    sa.Column("first_at", UtcTime, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("connection_id", "direction", "stream", "external_id", "field", name="uq_quarantine_place"),
+)
+
+
+def add_entries(session: Session, entries: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Each entry needs all columns but id, first_at and last_at; the same place again only moves `last_at` and the reason."""
+    rows = [{"id": new_id(), **entry, "first_at": now, "last_at": now} for entry in entries]
+    bulk.upsert(
+        session,
+        quarantine,
+        rows,
+        key=("connection_id", "direction", "stream", "external_id", "field"),
+        update=("whole", "code", "reason", "cure", "value_class", "raw", "run_id", "last_at"),
+    )
+
+
+def clear_entries(session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str]) -> None:
+    """Forget the entries of records that are sound now."""
+    session.execute(
+        sa.delete(quarantine).where(
+            quarantine.c.connection_id == connection_id,
+            quarantine.c.direction == direction,
+            quarantine.c.stream == stream,
+            bulk.among(session, quarantine.c.external_id, external_ids),
+        )
+    )
+
+
+def quarantined_ids(session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str]) -> set[str]:
+    return set(
+        session.scalars(
+            sa.select(quarantine.c.external_id).where(
+                quarantine.c.connection_id == connection_id,
+                quarantine.c.direction == direction,
+                quarantine.c.stream == stream,
+                bulk.among(session, quarantine.c.external_id, external_ids),
+            )
+        )
+    )
+
+
+def list_entries(session: Session, *, connection_id: str | None = None, limit: int = 100) -> Sequence[sa.Row[Any]]:
+    statement = sa.select(quarantine, connection.c.name.label("connection_name")).join(
+        connection, connection.c.id == quarantine.c.connection_id
+    )
+    if connection_id:
+        statement = statement.where(quarantine.c.connection_id == connection_id)
+    return session.execute(statement.order_by(quarantine.c.last_at.desc(), quarantine.c.id).limit(limit)).all()
+
+
+def count_entries(session: Session) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0
