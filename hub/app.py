@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     redis = connect_redis(settings)
     app.extensions["hub"] = make_context(settings, redis)
     app.extensions["hub_redis"] = redis
-    app.extensions["hub_queues"] = Queues(redis)
+    app.extensions["hub_queues"] = Queues(redis, settings.namespace)
     web.register(app)
     return app
 
@@ -66,7 +66,7 @@ def connect_redis(settings: Settings) -> Redis:
 def make_context(settings: Settings, redis: Redis) -> Context:
     @contextmanager
     def lock(name: str) -> Iterator[bool]:
-        owned = redis.lock(f"hub:lock:{name}", timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS / 2)
+        owned = redis.lock(f"{settings.namespace}:lock:{name}", timeout=LOCK_SECONDS, blocking_timeout=LOCK_SECONDS / 2)
         got = bool(owned.acquire())
         try:
             yield got
@@ -76,7 +76,7 @@ def make_context(settings: Settings, redis: Redis) -> Context:
                     owned.release()
 
     def budget(connection_id: str, limits: Limits) -> Budget:
-        return RedisBudget(redis, connection_id, limits)
+        return RedisBudget(redis, connection_id, limits, prefix=settings.namespace)
 
     return Context(
         settings=settings,
@@ -85,7 +85,7 @@ def make_context(settings: Settings, redis: Redis) -> Context:
         platform=connectors.load,
         budget=budget,
         lock=lock,
-        holds=RedisHolds(redis),
+        holds=RedisHolds(redis, settings.namespace),
     )
 
 

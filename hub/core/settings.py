@@ -7,6 +7,7 @@ two equal).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -30,11 +31,12 @@ class Settings:
     database_url: str = _setting("", "Database; empty: SQLite in the data folder", secret=True)
     redis_url: str = _setting("", "Redis or Valkey; empty: the bundled server in the data folder", secret=True)
     secret_key: str = _setting("", "Keys that encrypt secrets, newest first, comma-separated; empty: a file", secret=True)
+    namespace: str = _setting("hub", "Prefix of everything in Redis: hubs that share a Redis need different ones")
     host: str = _setting("127.0.0.1", "Address the web server binds to")
     port: int = _setting(8321, "Port of the web server; 0 picks a free one")
     web_threads: int = _setting(4, "Threads of each web process")
     workers: int = _setting(2, "Worker processes of `hub up`")
-    language: str = _setting("", "Language of the command line, en or pl; empty: the terminal's own")
+    language: str = _setting("en", "Language of the command line, en or pl; unset: the terminal's own")
     country: str = _setting("PL", "Home country: phone numbers without a prefix are read as of there")
     allow_private_hosts: frozenset[str] = _setting(NO_HOSTS, "Private hosts (host or host:port) that may be connected")
     ca_bundle: str = _setting("", "File with certificate authorities to trust beside the usual ones")
@@ -75,9 +77,16 @@ def read_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
         if environ.get(name, "").strip():
             values[item.name] = _read(name, environ[name].strip(), getattr(Settings, item.name))
     values.update({name: value for name, value in overrides.items() if value is not None})
+    values.setdefault("language", _terminal_language(environ))
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def _terminal_language(environ: Mapping[str, str]) -> str:
+    """What the terminal speaks (POSIX: LC_ALL before LC_MESSAGES before LANG), if the hub does."""
+    spoken = environ.get("LC_ALL") or environ.get("LC_MESSAGES") or environ.get("LANG") or ""
+    return "pl" if spoken.lower().startswith("pl") else "en"
 
 
 def _read(name: str, text: str, default: Any) -> Any:
@@ -125,5 +134,9 @@ def _check(settings: Settings) -> None:
             subject="HUB_LEASE",
             cure="Raise HUB_LEASE or lower HUB_READ_TIMEOUT",
         )
-    if settings.language not in ("", "en", "pl"):
+    if not re.fullmatch(r"[a-z0-9-]{1,40}", settings.namespace):
+        raise SetupError(
+            "A namespace has small letters, digits and «-» only", subject="HUB_NAMESPACE", cure="Correct it, or remove it"
+        )
+    if settings.language not in ("en", "pl"):
         raise SetupError("The hub speaks en and pl", subject="HUB_LANGUAGE", cure="Correct it, or remove it")

@@ -13,9 +13,9 @@ from rq.exceptions import DuplicateJobError
 class QueueName(StrEnum):
     """In the order in which workers look into them."""
 
-    URGENT = "hub-urgent"
-    EVENT = "hub-event"
-    BULK = "hub-bulk"
+    URGENT = "urgent"
+    EVENT = "event"
+    BULK = "bulk"
 
 
 JOB_SECONDS = 600
@@ -28,9 +28,10 @@ REPEAT_SECONDS = 30.0
 class Queues:
     """Hands ids to RQ. The same message is not queued twice while it waits, and is queued again when it may be lost."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, namespace: str = "hub") -> None:
         self.redis = redis
-        self._queues = {name: Queue(name.value, connection=redis) for name in QueueName}
+        self._namespace = namespace
+        self._queues = {name: Queue(f"{namespace}-{name.value}", connection=redis) for name in QueueName}
 
     def send(self, queue: QueueName, task: str, argument: str, key: str) -> bool:
         """Queue `hub.jobs.tasks.<task>(argument)`; False if the same message waits already.
@@ -42,7 +43,7 @@ class Queues:
             self._queues[queue].enqueue_call(
                 f"hub.jobs.tasks.{task}",
                 args=(argument,),
-                job_id=f"{task}-{key}-{bucket}",
+                job_id=f"{self._namespace}-{task}-{key}-{bucket}",
                 unique=True,
                 timeout=JOB_SECONDS,
                 result_ttl=0,
@@ -55,7 +56,11 @@ class Queues:
 
     def has_urgent(self) -> bool:
         """Whether something urgent waits for a worker."""
-        return bool(self.redis.llen(f"rq:queue:{QueueName.URGENT.value}"))
+        return bool(self._queues[QueueName.URGENT].count)
+
+    def in_order(self) -> list[Queue]:
+        """The queues as a worker listens to them, urgent first."""
+        return list(self._queues.values())
 
     def lengths(self) -> dict[str, int]:
         return {name.value: queue.count for name, queue in self._queues.items()}

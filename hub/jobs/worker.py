@@ -6,11 +6,10 @@ import logging
 from typing import Any
 
 from flask import Flask
-from redis import Redis
-from rq import Queue, SimpleWorker
+from rq import SimpleWorker
 
 from hub.jobs import tasks
-from hub.jobs.queues import QueueName
+from hub.jobs.queues import Queues
 
 log = logging.getLogger("hub.worker")
 
@@ -26,14 +25,13 @@ class Worker(SimpleWorker):  # type: ignore[misc] # RQ is untyped here
         super().request_stop(signum, frame)
 
 
-def work(app: Flask, redis: Redis, *, burst: bool = False) -> None:
+def work(app: Flask, queues: Queues, *, burst: bool = False) -> None:
     """Work on all queues, urgent ones first, until a signal or (with `burst`) until they are empty."""
     tasks.shutting_down.clear()
-    queues = [Queue(name.value, connection=redis) for name in QueueName]
     with app.app_context():
         worker = Worker(
-            queues,
-            connection=redis,
+            queues.in_order(),
+            connection=queues.redis,
             worker_ttl=WORKER_SECONDS,
             maintenance_interval=WORKER_SECONDS,
             log_job_description=False,

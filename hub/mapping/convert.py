@@ -73,7 +73,7 @@ REASONS: dict[str, tuple[str, str]] = {
 def text(value: Any) -> str:
     """Text as it is; a whole number in digits."""
     if isinstance(value, str):
-        if value.isascii() and "\0" not in value and len(value) <= LONGEST_TEXT:
+        if value.isprintable() and len(value) <= LONGEST_TEXT:
             return value
         return _unusual_text(value)
     if isinstance(value, int) and not isinstance(value, bool):

@@ -87,15 +87,19 @@ class Text(fields.String):
 
 
 class Texts(fields.Field[tuple[str, ...]]):
-    """A text or a list of texts, as a tuple; no empty ones."""
+    """A text or a list of texts, as a tuple; no empty ones, and no empty list unless the file may have one."""
 
     default_error_messages = {"invalid": NOT_TEXTS, "required": MISSING, "null": NOT_TEXTS, "empty": EMPTY}  # noqa: RUF012
+
+    def __init__(self, *, empty: bool = False, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.empty = empty
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **rest: Any) -> tuple[str, ...]:
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
             raise self.make_error("invalid")
-        if not items or not all(item.strip() for item in items):
+        if not (items or self.empty) or not all(item.strip() for item in items):
             raise self.make_error("empty")
         return tuple(item.strip() for item in items)
 
@@ -143,13 +147,13 @@ class FieldSchema(FileSchema):
     source = Texts(required=True, data_key="from")
     currency = Text(load_default="")
     country = Text(load_default="")
-    transforms = Texts(load_default=())
+    transforms = Texts(empty=True, load_default=())
 
 
 class ConsentSchema(FileSchema):
     path = Text(required=True, data_key="from")
     yes = Texts(required=True)
-    no = Texts(load_default=())
+    no = Texts(empty=True, load_default=())
     channel = OneOf(tuple(Channel), required=True)
     topic = Text(required=True)
     brand = Text(empty=True, load_default="")
@@ -164,7 +168,7 @@ class ReadSchema(FileSchema):
 
 class WriteFieldSchema(FileSchema):
     source = Text(required=True, data_key="from")
-    transforms = Texts(load_default=())
+    transforms = Texts(empty=True, load_default=())
 
 
 class WriteSchema(FileSchema):

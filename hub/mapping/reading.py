@@ -118,13 +118,13 @@ def compile_rule(rule: FieldRule, country: str, currency: str) -> Read:
 
 
 def _text(get: Getter) -> Read:
-    """`_simplest` for short text, which needs no further look unless it holds a NUL or is not ASCII."""
+    """`_simplest` for text: what is short and printable needs no further look (a NUL and half a character are not)."""
 
     def read(raw: Raw) -> Any:
         value = get(raw)
         if isinstance(value, str):
             value = value.strip()
-            if value.isascii() and len(value) < 100 and "\0" not in value:
+            if len(value) < 100 and value.isprintable():
                 return value or None
         return None if value is None else convert.text(value)
 

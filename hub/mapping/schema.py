@@ -30,6 +30,12 @@ class Unreadable:
 DROPPED = object()
 
 
+def _found(value: Any) -> Any:
+    if isinstance(value, Unreadable):
+        raise ValidationError(value.code)
+    return value
+
+
 class HubField(fields.Field[Any]):
     """A standard field: `read` says what its type takes; with `drop` its errors leave the field out."""
 
@@ -41,9 +47,7 @@ class HubField(fields.Field[Any]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **rest: Any) -> Any:
         try:
-            if isinstance(value, Unreadable):
-                raise ValidationError(value.code)
-            return self.read(value, data)
+            return self.read(_found(value), data)
         except ValidationError:
             if self.drop:
                 return DROPPED
@@ -67,11 +71,13 @@ class TextField(HubField):
 
 
 class IdField(TextField):
+    """Whatever is wrong with an id, it is a bad id."""
+
     default_error_messages = {"required": "bad_id", "null": "bad_id"}  # noqa: RUF012 - marshmallow's way
 
-    def read(self, value: Any, data: Mapping[str, Any]) -> str:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **rest: Any) -> Any:
         try:
-            found = super().read(value, data)
+            found = super()._deserialize(value, attr, data, **rest)
         except ValidationError:
             raise ValidationError("bad_id") from None
         if len(found) > LONGEST_ID:
@@ -102,7 +108,7 @@ class PhoneField(TextField):
         self.country = country
 
     def read(self, value: Any, data: Mapping[str, Any]) -> str:
-        own = data[f"{self.name}/country"]
+        own = _found(data[f"{self.name}/country"])
         code = normalize.country(own) if isinstance(own, str) else None
         found = normalize.phone_by_library(super().read(value, data), code or self.country)
         if found is None:
@@ -154,7 +160,7 @@ class IntegerField(HubField):
 
 class MoneyField(HubField):
     def read(self, value: Any, data: Mapping[str, Any]) -> int:
-        own = data[f"{self.name}/currency"]
+        own = _found(data[f"{self.name}/currency"])
         code = normalize.currency(own) if isinstance(own, str) else None
         if code is None:
             raise ValidationError("no_currency")

@@ -65,7 +65,5 @@ def save_identifiers(session: Session, rows: Sequence[bulk.Row]) -> None:
     bulk.upsert(session, identifier, rows, key=("kind", "value"))
 
 
-def count_contacts(session: Session) -> tuple[int, int]:
-    """(contacts, identifiers)."""
-    contacts = session.scalar(sa.select(sa.func.count()).select_from(contact))
-    return contacts or 0, session.scalar(sa.select(sa.func.count()).select_from(identifier)) or 0
+def count_contacts(session: Session) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(contact)) or 0

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from hub.core.errors import NotFound
 from hub.store import bulk
 from hub.store.connections import connection
 from hub.store.db import Id, JsonValue, UtcTime, metadata, new_id
@@ -83,3 +84,34 @@ def list_entries(session: Session, *, connection_id: str | None = None, limit: i
 
 def count_entries(session: Session) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0
+
+
+def page_entries(
+    session: Session,
+    *,
+    connection_id: str | None = None,
+    direction: str | None = None,
+    stream: str | None = None,
+    code: str | None = None,
+    before: str | None = None,
+    limit: int = 25,
+) -> Sequence[sa.Row[Any]]:
+    """Entries with their connection's name, last seen first, those after the entry `before` in that order."""
+    statement = sa.select(quarantine, connection.c.name.label("connection_name")).join(
+        connection, connection.c.id == quarantine.c.connection_id
+    )
+    wanted = {"connection_id": connection_id, "direction": direction, "stream": stream, "code": code}
+    statement = statement.where(*(quarantine.c[name] == value for name, value in wanted.items() if value))
+    if before is not None:
+        order = (quarantine.c.last_at, quarantine.c.id)
+        last = session.execute(sa.select(*order).where(quarantine.c.id == before)).first()
+        if last is None:
+            raise NotFound("The page that this link leads to is gone", cure="Start again from the first page")
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(*map(sa.literal, last, [column.type for column in order])))
+    return session.execute(statement.order_by(quarantine.c.last_at.desc(), quarantine.c.id.desc()).limit(limit)).all()
+
+
+def count_places(session: Session) -> Sequence[sa.Row[Any]]:
+    """(connection_id, direction, stream, code, entries): what can be filtered by."""
+    place = (quarantine.c.connection_id, quarantine.c.direction, quarantine.c.stream, quarantine.c.code)
+    return session.execute(sa.select(*place, sa.func.count().label("entries")).group_by(*place).order_by(*place)).all()

@@ -77,3 +77,20 @@ def count_records(session: Session, connection_id: str) -> dict[str, int]:
         .group_by(record.c.stream)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def count_roles(session: Session, connection_id: str) -> dict[str, int]:
+    """Contacts' records by the role they have on the platform (a shop's staff are users too)."""
+    role = record.c.standard["role"].as_string()
+    rows = session.execute(
+        sa.select(role, sa.func.count())
+        .where(record.c.connection_id == connection_id, record.c.raw_hash.is_not(None), role.is_not(None))
+        .group_by(role)
+        .order_by(role)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def count_identities(session: Session) -> int:
+    """Claims that a record is a certain contact's."""
+    return session.scalar(sa.select(sa.func.count()).select_from(record).where(record.c.contact_id.is_not(None))) or 0

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from hub.core.errors import NotFound
 from hub.core.types import Counts, RunState
 from hub.store.connections import connection
 from hub.store.db import Id, JsonValue, UtcTime, metadata, new_id
@@ -216,11 +217,15 @@ def find_run(session: Session, run_id: str) -> sa.Row[Any] | None:
     return session.execute(sa.select(run).where(run.c.id == run_id)).first()
 
 
-def list_runs(session: Session, *, limit: int = 50, group_id: str | None = None) -> Sequence[sa.Row[Any]]:
+def list_runs(
+    session: Session, *, limit: int = 50, group_id: str | None = None, connection_id: str | None = None
+) -> Sequence[sa.Row[Any]]:
     """Runs with their connection's name and platform, newest first; of one group: in order."""
     statement = sa.select(run, connection.c.name.label("connection_name"), connection.c.platform).join(
         connection, connection.c.id == run.c.connection_id
     )
+    if connection_id is not None:
+        statement = statement.where(run.c.connection_id == connection_id)
     if group_id is not None:
         statement = statement.where(run.c.group_id == group_id).order_by(run.c.position)
     else:
@@ -230,3 +235,36 @@ def list_runs(session: Session, *, limit: int = 50, group_id: str | None = None)
 
 def list_batches(session: Session, run_id: str) -> Sequence[sa.Row[Any]]:
     return session.execute(sa.select(batch).where(batch.c.run_id == run_id).order_by(batch.c.number)).all()
+
+
+def page_runs(
+    session: Session,
+    *,
+    connection_id: str | None = None,
+    states: Sequence[str] = (),
+    before: str | None = None,
+    limit: int = 25,
+) -> Sequence[sa.Row[Any]]:
+    """Runs with their connection's name, newest first, those after the run `before` in that order."""
+    statement = sa.select(run, connection.c.name.label("connection_name"), connection.c.platform).join(
+        connection, connection.c.id == run.c.connection_id
+    )
+    if connection_id is not None:
+        statement = statement.where(run.c.connection_id == connection_id)
+    if states:
+        statement = statement.where(run.c.state.in_(states))
+    if before is not None:
+        order = (run.c.created_at, run.c.position, run.c.id)
+        last = session.execute(sa.select(*order).where(run.c.id == before)).first()
+        if last is None:
+            raise NotFound("The page that this link leads to is gone", cure="Start again from the first page")
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(*map(sa.literal, last, [column.type for column in order])))
+    ordered = statement.order_by(run.c.created_at.desc(), run.c.position.desc(), run.c.id.desc())
+    return session.execute(ordered.limit(limit)).all()
+
+
+def last_batches(session: Session, run_id: str, limit: int) -> Sequence[sa.Row[Any]]:
+    """The newest batches of a run, newest first: what its rate is told from."""
+    return session.execute(
+        sa.select(batch).where(batch.c.run_id == run_id).order_by(batch.c.number.desc()).limit(limit)
+    ).all()

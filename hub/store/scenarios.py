@@ -273,3 +273,19 @@ def list_evaluations(session: Session, limit: int = 20) -> Sequence[sa.Row[Any]]
         .order_by(evaluation.c.created_at.desc())
         .limit(limit)
     ).all()
+
+
+def page_decisions(
+    session: Session, evaluation_id: str, *, reason: str | None = None, after: str | None = None, limit: int = 50
+) -> Sequence[sa.Row[Any]]:
+    """Decisions with the contact's name and e-mail, in the order of the contacts' ids, those after `after`."""
+    statement = (
+        sa.select(decision, contact.c.email, contact.c.first_name, contact.c.last_name)
+        .outerjoin(contact, contact.c.id == decision.c.contact_id)
+        .where(decision.c.evaluation_id == evaluation_id)
+    )
+    if reason:
+        statement = statement.where(decision.c.reason == reason)
+    if after:
+        statement = statement.where(decision.c.contact_id > after)
+    return session.execute(statement.order_by(decision.c.contact_id).limit(limit)).all()

@@ -16,7 +16,7 @@ import orjson
 import requests
 from authlib.integrations.requests_client import OAuth2Session
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from hub import __version__
 from hub.core.errors import HubError, Invalid, ReauthorizeNeeded, Unavailable
@@ -28,6 +28,14 @@ from hub.transport.signing import OAuth2Auth, make_auth
 from hub.transport.verdicts import Judge, judge_answer
 
 log = logging.getLogger("hub.transport")
+
+
+def _redact_record(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redact(record.getMessage()), None
+    return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_redact_record)  # it writes down whole URLs, signed ones too
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Http:
         self.base_url = ""
         self.lane: Lane | None = None
         """Set for a whole job, it beats the lane of the single calls (an opt-out is urgent whatever it calls)."""
+        self._timeouts = (self.settings.connect_timeout, self.settings.read_timeout)
         self._judge: Judge | None = None
         self._auth: Any = None
         self._session = self._prepare(requests.Session())
@@ -74,6 +83,7 @@ class Http:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.trust_env = False
+        session.verify = self.settings.ca_bundle or True
         session.headers["User-Agent"] = f"hub/{__version__}"
         return session
 
@@ -84,7 +94,7 @@ class Http:
         bound.base_url = base_url.rstrip("/")
         bound.lane = self.lane
         bound._judge = judge
-        bound._token_session = bound._prepare(OAuth2Session())
+        bound._token_session = bound._prepare(OAuth2Session(default_timeout=bound._timeouts))
         bound._auth = make_auth(auth, bound.base_url, self.tokens, bound._token_session)
         return bound
 
@@ -133,16 +143,17 @@ class Http:
                 data=data,
                 headers=headers,
                 auth=self._auth,
-                timeout=(self.settings.connect_timeout, self.settings.read_timeout),
+                timeout=self._timeouts,
                 allow_redirects=False,
-                verify=self.settings.ca_bundle or True,
                 stream=True,
             )
             body = self._read_body(response)
         except HubError as error:
-            raise self._named(error) from error
+            self._name(error)
+            raise
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise self._unreachable(url, error) from error
+            # Not «from error»: its text holds the URL, which may be signed, and would be logged along.
+            raise self._unreachable(url, error) from None
         answer = Answer(
             response.status_code,
             {name.lower(): value for name, value in response.headers.items()},
@@ -159,10 +170,9 @@ class Http:
         self.budget.learn(answer)
         return answer
 
-    def _named(self, error: HubError) -> HubError:
+    def _name(self, error: HubError) -> None:
         if isinstance(error, Unavailable | ReauthorizeNeeded) and not error.connection:
             error.connection = self.connection
-        return error
 
     def _read_body(self, response: requests.Response) -> bytes:
         """The whole body, however slowly it drips, up to the size and twice the time that are allowed."""
@@ -171,7 +181,8 @@ class Http:
         pieces: list[bytes] = []
         size = 0
         with response:
-            for piece in response.iter_content(256 * 1024):
+            # `read1` gives what is there; `iter_content` would wait for a full piece, out of reach of the deadline.
+            while piece := response.raw.read1(256 * 1024, decode_content=True):
                 pieces.append(piece)
                 size += len(piece)
                 if size > limit:
@@ -184,7 +195,12 @@ class Http:
         cause = _innermost(error)
         if isinstance(cause, HubError):
             return cause
-        host = urlsplit(url).hostname or url
+        parts = urlsplit(url)
+        host = parts.hostname or url
+        try:  # a closed port inside must not look different from an open one
+            check_host(host, parts.port or (443 if parts.scheme == "https" else 80), self.settings.private_hosts)
+        except HubError as private:
+            return private
         message, cure = _explain(error)
         return Unavailable(message, cure=cure, connection=self.connection, cause=redact(str(cause)), host=host)
 
@@ -212,7 +228,7 @@ def _explain(error: Exception) -> tuple[str, str]:
             "The certificate of {host} cannot be trusted",
             "Mend the certificate, or name its authority in HUB_CA_BUNDLE",
         )
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | ReadTimeoutError):
         return "{host} did not answer in time", again
     if "Name or service not known" in text or "NameResolution" in text or "getaddrinfo" in text:
         return "The name {host} does not exist", "Check the setting «url» for a typing mistake"

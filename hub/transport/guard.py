@@ -16,6 +16,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from hub.core.errors import Invalid
 
+NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments
+        "::/96",  # IPv4 inside IPv6, in a form out of use
+        "::ffff:0:0:0/96",  # IPv4 translated
+        "64:ff9b:1::/48",  # NAT64 within one network
+        "fec0::/10",  # site-local, out of use
+    )
+)
+"""Not routed on the public internet, but global to `ipaddress` in some Python versions."""
 MESSAGE = "The address leads into a private network: {host}"
 CURE = "Use the public address, or list the host in HUB_ALLOW_PRIVATE_HOSTS"
 
@@ -33,6 +44,8 @@ def is_private(address: str) -> bool:
         ip = ipaddress.ip_address(address.split("%")[0])
     except ValueError:
         return True
+    if any(ip in network for network in NOT_PUBLIC):
+        return True
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is not None:
@@ -49,13 +62,15 @@ def is_listed(host: str, port: int | None, allowed: Collection[str]) -> bool:
 
 
 def check_host(host: str, port: int, allowed: Collection[str]) -> None:
-    """Refuse a host whose every look-up is private, before anything is sent; unknown names are left to the call."""
+    """Refuse a host with any look-up that is private, before anything is sent; unknown names are left to the call."""
     if is_listed(host, port, allowed):
         return
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError:
         return
+    except UnicodeError as error:  # an empty or too long part between dots
+        raise Invalid("The address cannot be used", fields={"url": "There can be no such host name"}) from error
     if any(is_private(address) for address in found):
         raise PrivateHost(host)
 

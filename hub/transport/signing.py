@@ -57,14 +57,21 @@ class OAuth1SignedAuth(AuthBase):
         return base64.b64encode(digest).decode()
 
 
+def bear(request: PreparedRequest, token: str) -> PreparedRequest:
+    """Put the token into the header, unless it holds what a header cannot: a line end or a letter picked up in copying."""
+    if not (token.isascii() and token.isprintable()):
+        raise ReauthorizeNeeded("The token holds characters that no token has", cure="Copy it again, all in one line")
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
 class BearerAuth(AuthBase):
     def __init__(self, token: str) -> None:
         know_secret(token)
         self._token = token
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+        return bear(request, self._token)
 
 
 class OAuth2Auth(AuthBase):
@@ -82,8 +89,7 @@ class OAuth2Auth(AuthBase):
         if not token.access or (token.expires_at and token.expires_at - REFRESH_MARGIN <= datetime.now(UTC)):
             token = self.refresh(token)
         know_secret(token.access)
-        request.headers["Authorization"] = f"Bearer {token.access}"
-        return request
+        return bear(request, token.access)
 
     def refresh(self, stale: Token) -> Token:
         """A token newer than `stale`: somebody else's if one was faster, else freshly refreshed.
@@ -132,9 +138,17 @@ class OAuth2Auth(AuthBase):
         return Token(
             access=str(body["access_token"]),
             refresh=str(body.get("refresh_token") or stored.refresh),
-            expires_at=datetime.now(UTC) + timedelta(seconds=float(body.get("expires_in") or 1800)),
+            expires_at=datetime.now(UTC) + _lifetime(body.get("expires_in")),
             version=stored.version + 1,
         )
+
+
+def _lifetime(said: object) -> timedelta:
+    """How long a new access token lives; half an hour where the answer does not say it properly."""
+    try:
+        return timedelta(seconds=float(str(said)))
+    except (ValueError, OverflowError):
+        return timedelta(minutes=30)
 
 
 def make_auth(auth: Auth | None, base_url: str, tokens: TokenStore | None, token_session: OAuth2Session) -> AuthBase | None:

@@ -188,6 +188,16 @@ class Server:
         self._server.run()
 
     def close(self) -> None:
-        self._server.close()
         if self._thread.is_alive():
+            # Workers first: one that ends its answer after the hang-up would wake a loop that is gone.
+            self._server.task_dispatcher.shutdown(timeout=1)
+            self._server.trigger.pull_trigger(self._hang_up)
             self._thread.join(timeout=5)
+        else:
+            self._server.close()
+
+    def _hang_up(self) -> None:
+        """In the server's own thread: its loop ends only when no kept-alive connection is left."""
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.close()

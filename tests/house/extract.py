@@ -23,6 +23,8 @@ HUB = ROOT / "hub"
 CATALOGS = HUB / "core" / "texts"
 PLACE = re.compile(r"\{([a-z_]+)\}")
 
+HEADER = "# What the hub says, in «{lang}». `python tests/house/extract.py` adds new texts; fill in the empty ones."
+
 Text = str | tuple[str, str]
 """A source text, or singular and plural."""
 
@@ -186,9 +188,23 @@ def catalog(lang: str) -> Catalog:
     """The catalog as it is in the file; a new one if there is none."""
     path = CATALOGS / f"{lang}.po"
     if not path.exists():
-        return Catalog(locale=lang, project="hub", version="1", fuzzy=False)
+        return _new_catalog(lang)
     with path.open("rb") as file:
         return read_po(file, locale=lang)
+
+
+class PlainCatalog(Catalog):
+    """Without dates and names, which would make every update a change."""
+
+    KEPT = ("Project-Id-Version", "Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in super().mime_headers if name in self.KEPT]
+
+
+def _new_catalog(lang: str) -> Catalog:
+    return PlainCatalog(locale=lang, project="hub", version="1", header_comment=HEADER.format(lang=lang), fuzzy=False)
 
 
 def problems(lang: str, found: Found) -> list[str]:
@@ -208,16 +224,15 @@ def problems(lang: str, found: Found) -> list[str]:
 
 def update(lang: str, found: Found) -> int:
     """Write the catalog with every text found, new ones empty; how many are empty."""
-    old, new = catalog(lang), Catalog(locale=lang, project="hub", version="1", fuzzy=False)
+    old, new = catalog(lang), _new_catalog(lang)
     empty = 0
     for text, where in sorted(found.texts.items(), key=lambda item: (sorted(item[1]), str(item[0]))):
         known = old.get(text[0] if isinstance(text, tuple) else text)
         string = known.string if known is not None else ""
         empty += not string
         new.add(text, string or None, locations=[(name, 0) for name in sorted(where)])
-    new.creation_date = new.revision_date = old.creation_date
     with (CATALOGS / f"{lang}.po").open("wb") as file:
-        write_po(file, new, width=128, include_lineno=False, omit_header=False)
+        write_po(file, new, width=128, include_lineno=False)
     return empty
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from hub.core.errors import ContractBroken
 from hub.core.http import Answer
@@ -16,6 +16,9 @@ WRITE_FIELDS: dict[str, frozenset[str] | None] = {
     "list_members": frozenset({"list_id", "member", "remote_id"}),
 }
 """What may be written, by stream. None: any property of the account whose name fits `PROPERTY_NAME`."""
+
+LAST_MILLISECOND = 253_402_300_799_999
+"""The end of the year 9999: later times have no date."""
 
 PROPERTY_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
@@ -99,7 +102,9 @@ class EventSchema(_Reads):
     new_object_id = fields.Integer(data_key="newObjectId", load_default=None, allow_none=True)
     primary_object_id = fields.Integer(data_key="primaryObjectId", load_default=None, allow_none=True)
     object_type_id = fields.String(data_key="objectTypeId", load_default="", allow_none=True)
-    occurred_at = fields.Integer(data_key="occurredAt", load_default=None, allow_none=True)
+    occurred_at = fields.Integer(
+        data_key="occurredAt", load_default=None, allow_none=True, validate=validate.Range(0, LAST_MILLISECOND)
+    )
 
 
 def load(schema: Schema, answer: Answer, connection: str) -> Any:

@@ -97,6 +97,11 @@ class HubSpotSimulator:
                 "by_path": dict(self.gate.by_path),
                 "window_max": self.gate.window_max,
                 "refreshes": self.gate.refreshes,
+                "automation": {
+                    "list_id": self.list_id,
+                    "segment_list_id": self.segment_list_id,
+                    "workflow_id": self.workflow_id,
+                },
             }
 
     def control(self, name: str, given: Mapping[str, Any]) -> dict[str, Json]:
@@ -151,7 +156,7 @@ class HubSpotSimulator:
         )
         self._api("POST", PROPERTIES, "crm.schemas.contacts.write", lambda body: (201, self.contacts.add_property(body)))
         self._api("GET", "/automation/v4/flows", AUTOMATION, lambda body: self.lists.flows())
-        enrolment = f"{ENROL}/<workflow>/enrollments/contacts/<email>"
+        enrolment = f"{ENROL}/<workflow>/enrollments/contacts/<path:email>"
         self._api("POST", enrolment, AUTOMATION, lambda body, workflow, email: self.lists.enrol(workflow, email))
         self._api("DELETE", enrolment, AUTOMATION, lambda body, workflow, email: self.lists.leave(workflow, email))
         current = f"{ENROL}/enrollments/contacts/<contact>"
@@ -184,7 +189,7 @@ class HubSpotSimulator:
         contacts = self.contacts
         self._api("GET", OBJECTS, READ, lambda body: contacts.page(request.args.get("after", ""), _limit(100)))
         self._api("POST", OBJECTS, WRITE, lambda body: (201, contacts.create(body.get("properties") or {})))
-        self._api("GET", f"{OBJECTS}/<contact>", READ, lambda body, contact: self._find(contact))
+        self._api("GET", f"{OBJECTS}/<path:contact>", READ, lambda body, contact: self._find(contact))
         self._api(
             "PATCH",
             f"{OBJECTS}/<contact>",

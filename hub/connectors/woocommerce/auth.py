@@ -15,6 +15,7 @@ import orjson
 from hub.core.connector import Account, Checked
 from hub.core.errors import ContractBroken, Invalid, PlatformError, ReauthorizeNeeded, Unavailable
 from hub.core.http import Answer, Auth, Basic, Call, OAuth1, Placement
+from hub.core.texts import N_
 from hub.core.types import Json
 from hub.transport import Http, Verdict, read_json
 
@@ -73,16 +74,18 @@ def judge(answer: Answer) -> PlatformError | Verdict | None:
     if answer.status == 401:
         return _refusal(
             "key",
-            "The shop does not recognise the key",
-            "Check that the key still exists in WooCommerce → Settings → Advanced → REST API and that «key» holds all of it",
+            N_("The shop does not recognise the key"),
+            N_(
+                "Check that the key still exists in WooCommerce → Settings → Advanced → REST API and that «key» holds all of it"
+            ),
             code,
             words,
         )
     if answer.status == 403 and code:
         return _refusal(
             "key",
-            "The owner of the key may not see this in the shop",
-            "Make a key whose user is an administrator or a shop manager, and put it into «key» and «secret»",
+            N_("The owner of the key may not see this in the shop"),
+            N_("Make a key whose user is an administrator or a shop manager, and put it into «key» and «secret»"),
             code,
             words,
         )
@@ -111,16 +114,18 @@ def _key_wrong(code: str, words: str) -> PlatformError:
     if "nonce" in text:
         return Unavailable("The shop has seen this signature before", after=1.0, vendor_code=code)
     if "permission" in text:
-        cure = "Set its permissions to Read in WooCommerce → Settings → Advanced → REST API, or put another key into «key»"
-        return _refusal("key", "The key is not allowed to read", cure, code, words)
+        cure = N_("Set its permissions to Read in WooCommerce → Settings → Advanced → REST API, or put another key into «key»")
+        return _refusal("key", N_("The key is not allowed to read"), cure, code, words)
     if "consumer key" in text:
-        cure = "Check «key»: it starts with ck_ and must still be listed in WooCommerce → Settings → Advanced → REST API"
-        return _refusal("key", "The shop does not know the key", cure, code, words)
+        cure = N_("Check «key»: it starts with ck_ and must still be listed in WooCommerce → Settings → Advanced → REST API")
+        return _refusal("key", N_("The shop does not know the key"), cure, code, words)
     if "secret" in text or "signature" in text:
-        cure = "Check «secret»: it starts with cs_ and belongs to this key; WooCommerce shows it only once, so make a new key"
-        return _refusal("secret", "The key is right but its secret is wrong", cure, code, words)
-    cure = "Make a new key and put it into «key» and «secret»"
-    return _refusal("key", "The shop does not accept the key and its secret", cure, code, words)
+        cure = N_(
+            "Check «secret»: it starts with cs_ and belongs to this key; WooCommerce shows it only once, so make a new key"
+        )
+        return _refusal("secret", N_("The key is right but its secret is wrong"), cure, code, words)
+    cure = N_("Make a new key and put it into «key» and «secret»")
+    return _refusal("key", N_("The shop does not accept the key and its secret"), cure, code, words)
 
 
 def _refusal(field: str, message: str, cure: str, code: str, words: str) -> ReauthorizeNeeded:
@@ -166,9 +171,9 @@ def _site_index(http: Http, address: str) -> dict[str, Any]:
     except ContractBroken as error:
         raise _no_shop(http, address, error) from error
     if not isinstance(index, dict) or not isinstance(index.get("namespaces"), list):
-        raise _wrong_url("There is no WordPress site at this address", "Put the shop's own address into «url»")
+        raise _wrong_url(N_("There is no WordPress site at this address"), N_("Put the shop's own address into «url»"))
     if "wc/v3" not in index["namespaces"]:
-        raise _wrong_url("There is a WordPress site but no WooCommerce", "Activate WooCommerce there, or check «url»")
+        raise _wrong_url(N_("There is a WordPress site but no WooCommerce"), N_("Activate WooCommerce there, or check «url»"))
     return index
 
 
@@ -180,8 +185,8 @@ def _no_shop(http: Http, address: str, error: ContractBroken) -> Invalid:
     if 300 <= error.status < 400:
         target = urljoin(f"{address}/", str(error.params.get("location", "")))
         return _wrong_url(
-            "The address leads to another one: {target}",
-            "Put the final address, {target}, into «url»",
+            N_("The address leads to another one: {target}"),
+            N_("Put the final address, {target}, into «url»"),
             target=clean_address(target),
         )
     try:
@@ -190,12 +195,12 @@ def _no_shop(http: Http, address: str, error: ContractBroken) -> Invalid:
         plain = None
     if isinstance(plain, dict) and "namespaces" in plain:
         return _wrong_url(
-            "The shop uses plain permalinks, with which keys do not work",
-            "Choose any other form in WordPress → Settings → Permalinks; then «url» is right as it is",
+            N_("The shop uses plain permalinks, with which keys do not work"),
+            N_("Choose any other form in WordPress → Settings → Permalinks; then «url» is right as it is"),
         )
     return _wrong_url(
-        "There is no WordPress site with an open REST API at this address",
-        "Check «url»: open it with /wp-json/ behind it in a browser; text in braces must appear",
+        N_("There is no WordPress site with an open REST API at this address"),
+        N_("Check «url»: open it with /wp-json/ behind it in a browser; text in braces must appear"),
     )
 
 

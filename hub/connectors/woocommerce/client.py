@@ -34,6 +34,7 @@ from hub.connectors.woocommerce.schema import FIELDS
 from hub.core.connector import Account, Checked, Cursor, Declaration, Event, Outgoing, Page, Result, Verb
 from hub.core.errors import ContractBroken
 from hub.core.http import Answer, Call
+from hub.core.texts import N_
 from hub.core.types import Json, Raw
 from hub.transport import Http, read_json
 
@@ -93,18 +94,14 @@ class Place:
     @classmethod
     def of(cls, cursor: Cursor) -> Place:
         sweep = cursor.get("sweep") or {}
-        return cls(
-            offset=int(sweep.get("offset", 0)),
-            last_id=int(sweep.get("last_id", 0)),
-            since=str(cursor.get("since") or ""),
-            next_since=str(sweep.get("next") or ""),
-            newest=str(sweep.get("newest") or ""),
-        )
+        since, next_since, newest = cursor.get("since"), sweep.get("next"), sweep.get("newest")
+        offset, last_id = int(sweep.get("offset", 0)), int(sweep.get("last_id", 0))
+        return cls(offset, last_id, str(since or ""), str(next_since or ""), str(newest or ""))
 
     def cursor(self) -> dict[str, Json]:
         """In the middle of a sweep: a run that is resumed goes on here."""
-        sweep = {"offset": self.offset, "last_id": self.last_id, "next": self.next_since, "newest": self.newest}
-        return {"sweep": sweep, "since": self.since}
+        place = {"offset": self.offset, "last_id": self.last_id, "next": self.next_since, "newest": self.newest}
+        return {"sweep": place, "since": self.since}
 
     def finished(self) -> dict[str, Json]:
         """The sweep is over: the next run starts a new one, for orders and products from `since`."""
@@ -127,10 +124,8 @@ class Rows:
     def is_last(self, anything_new: bool) -> bool:
         """A short page alone proves nothing where a plugin lowers the page size or hides rows; the shop's count must agree,
         or a second look from the last row must have found nothing behind it."""
-        total = self.total or 0
-        if len(self.ids) >= PER_PAGE:
-            return False
-        return self.offset + len(self.ids) >= total or (not anything_new and self.offset + PER_PAGE >= total)
+        seen_to = self.offset + (len(self.ids) if anything_new else PER_PAGE)
+        return len(self.ids) < PER_PAGE and seen_to >= (self.total or 0)
 
     def next_offset(self) -> int:
         """The position of this page's last row, or an earlier one: a page always begins at a row that was seen."""
@@ -205,9 +200,8 @@ class Reader:
 
     def _step_back(self, place: Place, failed: Rows) -> Rows:
         """Rows before the page were deleted: go back until a page reaches down to the last id seen (offset 0 always does)."""
-        offset, back = place.offset, STEP
-        if failed.offset == offset:
-            offset = max(0, offset - back)
+        back = STEP
+        offset = max(0, place.offset - back) if failed.offset == place.offset else place.offset
         while True:
             rows = self._rows(offset, self._http.call(self._list(offset, place.since)))
             if rows.reaches(place.last_id):
@@ -232,15 +226,15 @@ class Reader:
         """The parsed page; anything but a list of records by rising whole ids is `ContractBroken` with a sample."""
         records = read_json(answer, connection=self._http.connection)
         if not isinstance(records, list):
-            raise self._broken("The shop sent something else than a list of {stream}", answer)
+            raise self._broken(N_("The shop sent something else than a list of {stream}"), answer)
         try:
             ids = [record["id"] for record in records]
         except (TypeError, KeyError):
-            raise self._broken("The shop sent {stream} without an id", answer) from None
+            raise self._broken(N_("The shop sent {stream} without an id"), answer) from None
         if not all(type(number) is int for number in ids):
-            raise self._broken("The shop sent {stream} whose id is not a whole number", answer)
+            raise self._broken(N_("The shop sent {stream} whose id is not a whole number"), answer)
         if any(later <= earlier for earlier, later in pairwise(ids)):
-            raise self._broken("The shop sent {stream} in another order than by id, which was asked for", answer)
+            raise self._broken(N_("The shop sent {stream} in another order than by id, which was asked for"), answer)
         count_header = answer.headers.get("x-wp-total", "")
         total = int(count_header) if count_header.isdecimal() else None
         self._total = total or 0
@@ -285,10 +279,8 @@ def _server_time(answer: Answer) -> str:
     A clock ahead of ours (a proxy's, say) is not believed: too early only means repeats, too late would lose changes.
     """
     try:
-        stated = parsedate_to_datetime(answer.headers.get("date", ""))
+        stated = parsedate_to_datetime(answer.headers.get("date", "")).astimezone(UTC)
     except ValueError:
-        return ""
-    if stated.tzinfo is None:
         return ""
     return _text(min(stated, datetime.now(UTC)) - SETTLE)
 

@@ -82,7 +82,7 @@ def test_inside_the_window(shift):
         {"X-HubSpot-Signature-v3": V3},
         {**HEADERS, "X-HubSpot-Request-Timestamp": "²"},
         {**HEADERS, "X-HubSpot-Signature-v3": "ż"},
-        {**HEADERS, "X-HubSpot-Signature-v3": V3[:-2] + "0="},
+        {**HEADERS, "X-HubSpot-Signature-v3": V3[::-1]},
         {"X-HubSpot-Signature": V1},
     ],
 )

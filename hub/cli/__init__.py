@@ -1,0 +1,42 @@
+"""The command line: thin over services. `hub --help` lists the commands; docs/cli.md has the exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hub import __version__
+from hub.cli import accounts, demo, processes, runs, scenarios, simulate
+from hub.cli.output import exit_code, explain
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="hub")
+def hub() -> None:
+    """Connects shops and CRMs, keeps what each contact allowed, and starts the CRM's own automations."""
+
+
+for module in (accounts, demo, processes, runs, scenarios, simulate):
+    for command in module.COMMANDS:
+        hub.add_command(command)
+
+
+def main() -> None:
+    """Run a command; errors are told in the reader's language and become exit codes."""
+    try:
+        hub.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        explain(error)
+        sys.exit(exit_code(error))

@@ -1,0 +1,132 @@
+"""Commands about runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from hub.cli.output import NOT_ALL_WELL, error_line, print_json, print_table, progress, run_json, say, tell
+from hub.cli.session import opened, with_workers
+from hub.cli.stack import Stack
+from hub.core.types import RunState
+from hub.services import summary
+from hub.services import sync as verbs
+from hub.store import connections, quarantine
+from hub.store import runs as rows
+from hub.store.db import reading
+
+FINISHED = (RunState.DONE.value, RunState.FAILED.value)
+
+
+@click.command()
+@click.argument("connection")
+@click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+@click.option("--no-wait", is_flag=True, help="Only queue the runs; the workers of «hub up» do the rest.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def sync(connection: str, streams: tuple[str, ...], no_wait: bool, as_json: bool) -> None:
+    """Read what is new on a connection: customers, orders, products."""
+    if no_wait:
+        with opened() as context:
+            group = verbs.request_sync(context, connection, streams)
+        print_json({"group": group, "runs": [run_json(run) for run in summary.group_runs(group)]})
+        return
+    with with_workers() as (context, stack):
+        group = verbs.request_sync(context, connection, streams)
+        done = follow(group, stack, quiet=as_json)
+        with reading() as session:
+            row = connections.get_connection(session, connection)
+        counts = summary.connection_counts(context, row.id)
+    if as_json:
+        print_json({"connection": row.name, "runs": [run_json(run) for run in done], "counts": counts})
+    else:
+        _tell_result(done, counts)
+    if any(run.state == RunState.FAILED for run in done):
+        raise click.exceptions.Exit(NOT_ALL_WELL)
+
+
+def _tell_result(done: Sequence[Any], counts: dict[str, int]) -> None:
+    print_table(*runs_table(done))
+    for run in done:
+        if run.error:
+            tell("{stream}: {error}", stream=run.stream, error=error_line(run.error))
+    tell("Now stored: {counts}", counts=", ".join(f"{name} {count}" for name, count in counts.items()))
+    if any(run.quarantined for run in done):
+        tell("Some records are in quarantine, each with its reason: hub runs --quarantine")
+
+
+def runs_table(listed: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
+    texts = ("Connection", "Stream", "State", "Read", "Created", "Updated", "Unchanged", "Quarantined", "Seconds")
+    names = ("connection_name", "stream", "state", "read", "created", "updated", "unchanged", "quarantined")
+    return [say(text) for text in texts], [[*(getattr(run, name) for name in names), round(run.seconds, 1)] for run in listed]
+
+
+def follow(group: str, stack: Stack | None, *, quiet: bool) -> Sequence[Any]:
+    """Show a sync's progress until its last run has finished; keeps our own workers alive meanwhile."""
+    told: set[str] = set()
+    with progress(quiet=quiet) as bars:
+        tasks: dict[str, Any] = {}
+        while True:
+            listed = summary.group_runs(group)
+            for run in listed:
+                if run.id not in tasks and run.state != RunState.QUEUED:
+                    tasks[run.id] = bars.add_task(f"{run.connection_name} {run.stream}", total=run.total)
+                if run.id in tasks:
+                    finished = run.state in FINISHED
+                    bars.update(tasks[run.id], completed=run.read, total=run.read if finished else run.total)
+                if run.state == RunState.WAITING and run.error and run.not_before and not quiet and run.id not in told:
+                    told.add(run.id)
+                    tell("{stream} waits: {error}", stream=run.stream, error=error_line(run.error))
+            if all(run.state in FINISHED for run in listed):
+                return listed
+            if stack is not None:
+                stack.watch()
+            time.sleep(0.1)
+
+
+@click.command()
+@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--quarantine", "show_quarantine", is_flag=True, help="Show what is in quarantine instead, with reasons.")
+@click.option("--connection", help="Only this connection.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def runs(limit: int, show_quarantine: bool, connection: str | None, as_json: bool) -> None:
+    """List the newest runs, or the records in quarantine with field, reason and cure."""
+    with opened(), reading() as session:
+        chosen = connections.get_connection(session, connection).id if connection else None
+        if show_quarantine:
+            _print_quarantine(quarantine.list_entries(session, connection_id=chosen, limit=limit), as_json)
+            return
+        listed = rows.list_runs(session, limit=limit, connection_id=chosen)
+    if as_json:
+        print_json({"runs": [{"id": run.id, "created_at": run.created_at, **run_json(run)} for run in listed]})
+    elif listed:
+        print_table(*runs_table(listed))
+        for run in listed:
+            if run.error:
+                tell("{stream}: {error}", stream=run.stream, error=error_line(run.error))
+    else:
+        tell("No run yet. Start one with: hub sync CONNECTION")
+
+
+def _print_quarantine(entries: Sequence[Any], as_json: bool) -> None:
+    if as_json:
+        names = ("connection_name", "direction", "stream", "external_id", "field", "whole", "code", "reason", "cure")
+        listed = [{name: getattr(entry, name) for name in (*names, "value_class", "first_at", "last_at")} for entry in entries]
+        print_json({"quarantine": listed})
+        return
+    if not entries:
+        tell("Nothing is in quarantine.")
+        return
+    headings = [say(text) for text in ("Connection", "Stream", "Record", "Field", "Reason", "What to do")]
+    print_table(
+        headings,
+        [
+            [entry.connection_name, entry.stream, entry.external_id, entry.field, say(entry.reason), say(entry.cure)]
+            for entry in entries
+        ],
+    )
+
+
+COMMANDS = (sync, runs)

@@ -1,0 +1,92 @@
+"""Commands about scenarios."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli.output import NOT_ALL_WELL, print_json, print_table, say, tell
+from hub.cli.session import opened, with_workers
+from hub.cli.stack import Stack
+from hub.core.errors import Invalid
+from hub.core.types import RunState
+from hub.services import evaluate, summary
+from hub.store import scenarios as rows
+from hub.store.db import reading
+
+
+@click.group()
+def scenario() -> None:
+    """Publish, list and run scenarios (docs/scenarios.md)."""
+
+
+@scenario.command("publish")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def publish(file: Path) -> None:
+    """Check a scenario written as TOML and keep it; the same key again makes a new version."""
+    try:
+        definition = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid("The file is not TOML", subject=str(file), cause=str(error), cure="Correct the named line") from error
+    with opened() as context:
+        evaluate.publish_scenario(context, definition)
+    tell("Published: {key}. Run it with: hub scenario run {key}", key=definition["key"])
+
+
+@scenario.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def list_scenarios(as_json: bool) -> None:
+    """List the scenarios."""
+    with opened(), reading() as session:
+        listed = rows.list_scenarios(session)
+    if as_json:
+        print_json({"scenarios": [{k: v for k, v in row._mapping.items() if k != "id"} for row in listed]})
+    elif listed:
+        headings = [say(text) for text in ("Key", "Name", "Channel", "Topic", "Automation", "State", "Version")]
+        print_table(headings, [[r.key, r.name, r.channel, r.topic, r.automation, r.state, r.version] for r in listed])
+    else:
+        tell("No scenario yet. Publish one with: hub scenario publish FILE.toml")
+
+
+@scenario.command("run")
+@click.argument("key")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def run(key: str, as_json: bool) -> None:
+    """Evaluate a scenario now, and wait until everything it owes has left."""
+    with with_workers() as (context, stack):
+        evaluation_id = evaluate.request_evaluation(context, key)
+        figures = follow_evaluation(evaluation_id, stack)
+    if as_json:
+        print_json({"scenario": key, **figures})
+    else:
+        tell_figures(figures)
+    if figures["rejected"] or figures["state"] == RunState.FAILED:
+        raise click.exceptions.Exit(NOT_ALL_WELL)
+
+
+def follow_evaluation(evaluation_id: str, stack: Stack | None) -> dict[str, Any]:
+    """Wait until an evaluation and its effects are done; returns its figures."""
+    while True:
+        with reading() as session:
+            row = rows.find_evaluation(session, evaluation_id)
+        figures = summary.evaluation_figures([evaluation_id])
+        state = row.state if row else RunState.FAILED.value
+        if state in (RunState.DONE, RunState.FAILED) and not figures["open"]:
+            return {**figures, "state": state}
+        if stack is not None:
+            stack.watch()
+        time.sleep(0.1)
+
+
+def tell_figures(figures: dict[str, Any]) -> None:
+    refused = figures["decisions"]["refused"]
+    listed = ", ".join(f"{say(reason)} {count}" for reason, count in refused.items()) or "—"
+    tell("Allowed: {allowed}. Refused: {refused}", allowed=figures["decisions"]["allowed"], refused=listed)
+    tell("Written to the CRM: {pushed}. Automations started: {triggered}", **{k: figures[k] for k in ("pushed", "triggered")})
+
+
+COMMANDS = (scenario,)
