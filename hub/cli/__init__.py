@@ -7,7 +7,9 @@ import sys
 import click
 
 from hub import __version__
-from hub.cli import accounts, demo, processes, runs, scenarios, simulate
+from hub.cli import accounts, processes, runs, scenarios
+from hub.cli import demo as demonstration
+from hub.cli import simulate as simulators
 from hub.cli.output import exit_code, explain
 
 
@@ -17,7 +19,7 @@ def hub() -> None:
     """Connects shops and CRMs, keeps what each contact allowed, and starts the CRM's own automations."""
 
 
-for module in (accounts, demo, processes, runs, scenarios, simulate):
+for module in (accounts, demonstration, processes, runs, scenarios, simulators):
     for command in module.COMMANDS:
         hub.add_command(command)
 

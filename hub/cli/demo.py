@@ -12,7 +12,6 @@ import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, cast
-from urllib.parse import quote
 
 import click
 import psycopg
@@ -168,8 +167,9 @@ def _fresh_schema(url: str) -> str:
             cause=str(error).strip().splitlines()[0],
             cure="Check the address and that the server runs",
         ) from error
-    joiner = "&" if "?" in url else "?"
-    return f"{url}{joiner}options={quote(f'-csearch_path={SCHEMA}')}"
+    parsed = make_url(url)
+    options = f"{parsed.query.get('options', '')} -csearch_path={SCHEMA}".strip()
+    return parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 def _environ(settings: Settings) -> dict[str, str]:

@@ -31,7 +31,11 @@ def sync(connection: str, streams: tuple[str, ...], no_wait: bool, as_json: bool
     if no_wait:
         with opened() as context:
             group = verbs.request_sync(context, connection, streams)
-        print_json({"group": group, "runs": [run_json(run) for run in summary.group_runs(group)]})
+            queued = summary.group_runs(group)
+        if as_json:
+            print_json({"group": group, "runs": [run_json(run) for run in queued]})
+        else:
+            tell("Queued: {streams}", streams=", ".join(run.stream for run in queued))
         return
     with with_workers() as (context, stack):
         group = verbs.request_sync(context, connection, streams)

@@ -84,7 +84,6 @@ def _polish_numbers() -> re.Pattern[str]:
 
 
 _POLISH = _polish_numbers()
-_GAPS = str.maketrans("", "", " -")
 _EXTENSION = re.compile(r"[\s,;]*\b(?:wewn|wew|w|ext|int)\b[.:\s]*[0-9]{1,6}\s*\Z", re.IGNORECASE)
 
 
@@ -94,7 +93,7 @@ def phone(text: str, country: str = "PL") -> str | None:
     An extension is dropped: E.164 has none. Plain Polish spellings take a short cut with the library's own patterns.
     """
     if country == "PL":
-        match = _POLISH.fullmatch(text.translate(_GAPS))
+        match = _POLISH.fullmatch(text.replace(" ", "").replace("-", ""))
         if match is not None:
             return "+48" + match[1]
     return phone_by_library(text, country)
@@ -169,6 +168,9 @@ _SEPARATORS = re.compile(r"[\s\-\u2010-\u2015_.']+")
 
 def name_key(text: str) -> str:
     """A name for comparing, never for showing: case and diacritics folded, spaces, hyphens and dots as one space."""
-    folded = unicodedata.normalize("NFKD", text.casefold().translate(_STROKED))
-    bare = "".join(char for char in folded if not unicodedata.combining(char)) if not folded.isascii() else folded
-    return _SEPARATORS.sub(" ", bare).strip()
+    folded = text.casefold()
+    if not folded.isascii():
+        # Twice, because a letter may show its case only once it is taken apart (Unicode, «compatibility caseless match»).
+        folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", folded).casefold())
+        folded = "".join(char for char in folded if not unicodedata.combining(char)).translate(_STROKED)
+    return _SEPARATORS.sub(" ", folded).strip()

@@ -61,7 +61,7 @@ class Owner(NamedTuple):
 
 @dataclass(slots=True)
 class Claimant:
-    """A record that asks whose it is; `linked` is the contact it is linked to already."""
+    """A record that asks whose it is; `linked` is the contact it is linked to already, `buyer` the customer an order names."""
 
     external_id: str
     email: str | None
@@ -69,6 +69,7 @@ class Claimant:
     first_name: str | None
     last_name: str | None
     linked: str | None = None
+    buyer: str | None = None
 
 
 @dataclass(slots=True)
@@ -86,13 +87,18 @@ class Resolver:
 
     def __init__(self, emails: Mapping[str, Owner], phones: Mapping[str, Owner]) -> None:
         self._owners: dict[str, dict[str, Owner]] = {"email": dict(emails), "phone": dict(phones)}
+        self._buyers: dict[str, str] = {}
 
     def resolve(self, who: Claimant, new_id: str) -> Claim:
         """The record's contact; `new_id` is used if there is none yet."""
+        if who.buyer in self._buyers:
+            return Claim(self._buyers[who.buyer], "buyer", new=False)
         email = who.email if who.email and not is_placeholder_email(who.email) else None
         phone = who.phone if who.phone and not is_placeholder_phone(who.phone) else None
         contact_id, reason = self._match(who, email, phone)
         claim = Claim(contact_id or new_id, reason, new=contact_id is None)
+        if who.buyer:
+            self._buyers[who.buyer] = claim.contact_id
         for kind, value in (("email", email), ("phone", phone)):
             if value and value not in self._owners[kind]:
                 self._owners[kind][value] = Owner(claim.contact_id, who.first_name, who.last_name)

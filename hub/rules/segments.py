@@ -96,9 +96,11 @@ def parse_segment(definition: Any, place: str = "definition") -> Node:
         try:
             loaded = _OrdersSchema().load(inner)
         except ValidationError as error:
+            found = {name: " ".join(map(str, texts)) for name, texts in error.messages_dict.items()}
+            whole = found.pop("_schema", "")
+            wrong = {f"{place}.orders.{name}": text for name, text in found.items()}
             raise Invalid(
-                "The segment cannot be read",
-                fields={f"{place}.orders.{name}": str(text) for name, text in dict(error.messages_dict).items()},
+                "The segment cannot be read", fields={**({f"{place}.orders": whole} if whole else {}), **wrong}
             ) from error
         names = ("paid", "within_days", "at_least", "total_at_least", "currency")
         return Orders(**{name: loaded.get(name) for name in names})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from hub.core.errors import Invalid, NotFound
 from hub.core.types import Act, Channel, ConsentAct, Decision, Lane
-from hub.rules.consent import ConsentFacts
+from hub.rules.consent import EVERY_TOPIC, ConsentFacts
 from hub.rules.consent import may_contact as decide
 from hub.services.context import Context
 from hub.store import boxes, contacts, ledger, scenarios
@@ -35,6 +36,9 @@ def may_contact(context: Context, contact_id: str, channel: Channel, topic: str,
             suppressed=ledger.suppressed(session, channel, [address]).get(address) if address else None,
             paused_until=ledger.pauses(session, channel, [contact_id], at).get(contact_id),
         )
+        holder = contacts.owners(session, "email", [address]).get(address) if address and channel is Channel.EMAIL else None
+    if holder is not None and holder.contact_id != contact_id:
+        return Decision(False, SHARED_ADDRESS)
     return decide(facts, topic, brand, at)
 
 
@@ -80,6 +84,8 @@ def record_act(context: Context, contact_id: str, act: ConsentAct) -> bool:
     now = context.now()
     if act.at.tzinfo is None or act.at > now:
         raise Invalid("The act cannot be recorded", fields={"at": "The moment must be aware UTC and not in the future"})
+    if act.topic == EVERY_TOPIC and act.act is Act.GRANTED:
+        raise Invalid("The act cannot be recorded", fields={"topic": "A consent names one topic; only a withdrawal may name all"})
     with transaction() as session:
         if contact_id not in contacts.profiles(session, [contact_id]):
             raise NotFound("There is no such contact", subject=contact_id)
@@ -92,7 +98,9 @@ def record_act(context: Context, contact_id: str, act: ConsentAct) -> bool:
 def _owe_leaving(session: Session, contact_id: str, act: ConsentAct, now: datetime) -> None:
     rows = []
     for scenario in scenarios.list_scenarios(session):
-        if not scenario.list_id or scenario.channel != act.channel.value or act.topic not in ("*", scenario.topic):
+        if not scenario.list_id or (scenario.channel, scenario.brand) != (act.channel.value, act.brand):
+            continue
+        if act.topic not in (EVERY_TOPIC, scenario.topic) or _allowed_again(session, contact_id, act, scenario.topic, now):
             continue
         rows.append(
             {
@@ -102,10 +110,20 @@ def _owe_leaving(session: Session, contact_id: str, act: ConsentAct, now: dateti
                 "lane": Lane.URGENT.value,
                 "detail": f"-{scenario.list_id}",
                 "gate": {},
-                "idempotency_key": f"{scenario.id}:{contact_id}:leave:{act.source_ref}"[:200],
+                "idempotency_key": f"{scenario.id}:{contact_id}:leave:{_short(act.source_ref)}",
                 "evaluation_id": None,
                 "state": EffectState.OWED.value,
                 "not_before": None,
             }
         )
     boxes.owe(session, rows, now)
+
+
+def _allowed_again(session: Session, contact_id: str, act: ConsentAct, topic: str, now: datetime) -> bool:
+    """Whether a newer yes has outlived the withdrawal already."""
+    acts = ledger.states_of(session, [contact_id], act.channel).get(contact_id, ())
+    return decide(ConsentFacts(contact_id, acts), topic, act.brand, now).allowed
+
+
+def _short(reference: str) -> str:
+    return hashlib.blake2b(reference.encode(), digest_size=16).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,9 +14,12 @@ import orjson
 from hub.core.connector import Declaration, StreamInfo
 from hub.core.redact import redact_value
 from hub.core.types import ConsentAct, Counts, Raw, Standard, Target
+from hub.mapping import convert
 from hub.mapping.apply import FieldError, Mapped, RecordInvalid, compile_reads
+from hub.mapping.convert import Unfit
 from hub.mapping.dictionary import ReadMapping
 from hub.mapping.paths import Misplaced, compile_path
+from hub.mapping.reading import field_error
 from hub.rules.events import is_paid
 from hub.rules.identity import Claim, Claimant, Resolver, is_placeholder_email, is_placeholder_phone
 from hub.store import contacts, ledger, orders, quarantine, records
@@ -35,20 +39,23 @@ class Intake:
     apply: Callable[[Raw], Mapped]
     buyers: str | None
     run_id: str
+    version: bytes
+    """Of everything beside the record that decides what the hub makes of it; at most 64 bytes."""
 
     def raw_hash(self, raw: Raw) -> str:
         """Of the raw record and of everything that decides what the hub makes of it."""
-        return hashlib.blake2b(orjson.dumps(raw), digest_size=16, key=self.mapping.version.encode()[:64]).hexdigest()
+        return hashlib.blake2b(orjson.dumps(raw), digest_size=16, key=self.version).hexdigest()
 
     def identify(self, raw: Any) -> str:
-        """The external id as it stands there; empty if the record is not even a record."""
+        """The external id as the mapping reads it; empty if it is none, or the record is not even a record."""
         if not isinstance(raw, dict):
             return ""
         try:
             value = raw.get("id") if self.mapping.id_path == "id" else compile_path(self.mapping.id_path)(raw)
-        except Misplaced:
+            found = convert.external_id(value)
+        except (Misplaced, Unfit):
             return ""
-        return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+        return found if len(found) <= records.LONGEST_ID else ""
 
 
 def make_intake(
@@ -59,17 +66,20 @@ def make_intake(
     mapping: ReadMapping,
     *,
     country: str,
+    currency: str,
     run_id: str,
 ) -> Intake:
+    """`country` is home for phone numbers, `currency` the shop's own for records that name none."""
     buyers = next((item.name for item in declaration.streams if item.reads and item.target is Target.CONTACT), None)
     return Intake(
         connection_id=connection_id,
         stream=stream.name,
         target=mapping.target,
         mapping=mapping,
-        apply=compile_reads(mapping, source=connection_name, country=country),
+        apply=compile_reads(mapping, source=connection_name, country=country, currency=currency),
         buyers=buyers,
         run_id=run_id,
+        version=f"{mapping.version}/{country}/{currency}".encode()[:64],
     )
 
 
@@ -93,7 +103,10 @@ def store_batch(session: Session, intake: Intake, raws: Sequence[Raw], now: date
     changed = _find_changed(session, batch, raws)
     _map_changed(batch, changed)
     if batch.mapped:
-        lock_identities(session)
+        if lock_identities(session):
+            # Whoever had the lock before us may have stored some of these records.
+            ids = [item.external_id for item in batch.mapped]
+            batch.known |= records.known_records(session, intake.connection_id, intake.stream, ids)
         if intake.target is Target.CONTACT:
             _store_contacts(session, batch)
         elif intake.target is Target.ORDER:
@@ -128,6 +141,9 @@ def _map_changed(batch: _Batch, changed: Mapping[str, Raw]) -> None:
     for external_id, raw in changed.items():
         try:
             mapped = batch.intake.apply(raw)
+            if mapped.external_id != external_id or len(mapped.standard.get("buyer_id", "")) > records.LONGEST_ID:
+                name = "id" if mapped.external_id != external_id else "buyer_id"
+                raise RecordInvalid(errors=[field_error(name, "bad_id", None)])
         except RecordInvalid as error:
             batch.counts.quarantined += 1
             batch.refused += [_entry(batch.intake, external_id, problem, raw, whole=True) for problem in error.errors]
@@ -148,16 +164,28 @@ def _entry(intake: Intake, external_id: str, problem: FieldError, raw: Raw | Non
         "stream": intake.stream,
         "external_id": external_id[:120],
         "whole": whole,
-        "raw": redact_value(raw) if raw is not None else None,
+        "raw": redact_value(_without_nul(raw)) if raw is not None else None,
         "run_id": intake.run_id,
         **problem.as_json(),
     }
 
 
-def _note_quarantine(session: Session, batch: _Batch, seen: Sequence[str]) -> None:
+def _without_nul(raw: Any) -> Any:
+    """The record without the one character that PostgreSQL keeps in no text."""
+    text = orjson.dumps(raw).decode()
+    return orjson.loads(_NUL.sub(r"\1", text)) if "\\u0000" in text else raw
+
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def _note_quarantine(session: Session, batch: _Batch, changed: Sequence[str]) -> None:
     intake = batch.intake
-    if seen:
-        quarantine.clear_entries(session, intake.connection_id, IN, intake.stream, seen)
+    if changed:
+        quarantine.clear_entries(session, intake.connection_id, IN, intake.stream, changed)
+    if same := list(batch.known.keys() - set(changed)):
+        # Back to what is stored: a refusal of what it was meanwhile is over, left-out fields still are.
+        quarantine.clear_entries(session, intake.connection_id, IN, intake.stream, same, whole=True)
     if batch.refused:
         quarantine.add_entries(session, batch.refused, batch.now)
 
@@ -183,6 +211,7 @@ def _store_orders(session: Session, batch: _Batch) -> None:
         linked = (buyer.contact_id if buyer else None) or (known.contact_id if known else None)
         # What somebody typed into an order of a registered customer may be another person's: no identifier of theirs.
         claimants.append(_claimant(item.external_id, item.standard, linked, bare=buyer is not None))
+        claimants[-1].buyer = item.standard.get("buyer_id")
     nameable = [
         (claimant, item)
         for claimant, item in zip(claimants, batch.mapped, strict=True)

@@ -126,7 +126,16 @@ def _prepare(context: Context, row: ConnectionRow, run: Any, connector: Connecto
             if rule.get("stream") == run.stream
         ],
     )
-    return make_intake(row.id, row.name, declaration, stream, mapping, country=context.settings.country, run_id=run.id)
+    return make_intake(
+        row.id,
+        row.name,
+        declaration,
+        stream,
+        mapping,
+        country=context.settings.country,
+        currency=str(row.facts.get("currency") or ""),
+        run_id=run.id,
+    )
 
 
 def _read_on(

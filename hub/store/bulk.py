@@ -6,7 +6,7 @@ is several times faster there than either executemany or multi-row VALUES (docs/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -40,11 +40,11 @@ def upsert(
     columns = tuple(rows[0])
     if is_sqlite(session):
         sql = _sqlite_insert(table, columns, tuple(key), tuple(update), newer_by)
-        values = [tuple([_plain(row[column]) for column in columns]) for row in rows]
+        values = list(zip(*(_column(rows, column, _plain) for column in columns), strict=True))
         result = session.connection().exec_driver_sql(sql, values)
     else:
         sql = _postgres_insert(table, columns, tuple(key), tuple(update), newer_by)
-        arrays = {column: [_text(row[column]) for row in rows] for column in columns}
+        arrays = {column: _array(_column(rows, column, _text)) for column in columns}
         result = session.connection().exec_driver_sql(sql, arrays)
     return max(result.rowcount, 0)
 
@@ -81,12 +81,31 @@ def _postgres_insert(
     return f"INSERT INTO {table.name} ({names}) SELECT {casts} FROM unnest({arrays}) AS u({names}){tail}"
 
 
+def _column(rows: Sequence[Row], column: str, convert: Callable[[Any], Any]) -> list[Any]:
+    """One column's values as the driver takes them; most columns hold texts alone and need no second look."""
+    values = [row[column] for row in rows]
+    if {type(value) for value in values} <= _AS_IT_IS:
+        return values
+    seen: dict[int, Any] = {}  # by identity: one moment, or one JSON object, stands in many rows of a batch
+    return [_once(value, seen, convert) for value in values]
+
+
+_AS_IT_IS = {str, type(None)}
+
+
+def _once(value: Any, seen: dict[int, Any], convert: Callable[[Any], Any]) -> Any:
+    place = id(value)
+    if place not in seen:
+        seen[place] = convert(value)
+    return seen[place]
+
+
 def _plain(value: Any) -> Any:
     """What SQLite stores, in the same form as SQLAlchemy's own types write it."""
     if value is None or isinstance(value, str | int | float | bytes):
         return value
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     return orjson.dumps(value).decode()
 
 
@@ -103,6 +122,22 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bytes):
         return "\\x" + value.hex()
     return orjson.dumps(value).decode()
+
+
+_NULL, _END = "\x1e", "\x1f"
+
+
+def _array(values: Sequence[str | None]) -> str:
+    """PostgreSQL's text form of an array of texts: quoted all at once, which the driver does one by one."""
+    joined = _END.join([_NULL if value is None else value for value in values])
+    if joined.count(_END) != len(values) - 1 or joined.count(_NULL) != values.count(None):
+        return "{" + ",".join(["NULL" if value is None else f'"{_escaped(value)}"' for value in values]) + "}"
+    quoted = '{"' + _escaped(joined).replace(_END, '","') + '"}'
+    return quoted.replace(f'"{_NULL}"', "NULL")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:

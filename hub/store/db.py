@@ -33,6 +33,10 @@ db = SQLAlchemy(metadata=metadata)
 
 SQLITE_BUSY_SECONDS = 60
 _WRITES = "hub_writes"
+_PRAGMAS = (
+    *("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16000"),
+    "recursive_triggers=ON",  # else REPLACE would go past the ledger's triggers
+)
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
@@ -92,7 +96,7 @@ def _listen(engine: sa.Engine) -> None:
     def _on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves: see _on_begin
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16000"):
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -123,14 +127,18 @@ def is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
-def lock_identities(session: Session) -> None:
+def lock_identities(session: Session) -> bool:
     """One resolver at a time, until the transaction ends: SQLite has one writer anyway, PostgreSQL takes an advisory lock.
+
+    Returns whether others may have written since the transaction began.
 
     Without it two workers could each make a contact for the same new address; the unique keys would then refuse one of
     the batches. The lock covers the database part of a batch only (milliseconds), never a call.
     """
-    if not is_sqlite(session):
-        session.execute(sa.text("SELECT pg_advisory_xact_lock(7240193)"))
+    if is_sqlite(session):
+        return False
+    session.execute(sa.text("SELECT pg_advisory_xact_lock(7240193)"))
+    return True
 
 
 def ping() -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from hub.core.types import Act, Channel, ConsentAct
+from hub.rules.consent import EVERY_TOPIC
 from hub.store import bulk
 from hub.store.db import BigKey, Id, JsonValue, UtcTime, metadata
 
@@ -80,7 +81,7 @@ def append_acts(session: Session, acts: Sequence[tuple[str, ConsentAct]], now: d
     """Append (contact id, act) pairs; an act whose `source_ref` stands in the ledger already is not written again."""
     if not acts:
         return 0
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "contact_id": contact_id,
             "channel": act.channel.value,
@@ -98,13 +99,27 @@ def append_acts(session: Session, acts: Sequence[tuple[str, ConsentAct]], now: d
     # Oldest first, a withdrawal after a grant of the same second: the projection below keeps the last of equals.
     rows.sort(key=lambda row: (row["at"], row["act"] == Act.WITHDRAWN.value))
     written = bulk.upsert(session, consent_act, rows, key=("source_ref",))
+    if written < len(rows):
+        rows = _as_written(session, [row["source_ref"] for row in rows])
     _project(session, rows)
     return written
+
+
+def _as_written(session: Session, references: Iterable[str]) -> list[dict[str, Any]]:
+    """What the ledger says under these references: a source may have changed its record since."""
+    found = session.execute(
+        sa.select(*(consent_act.c[name] for name in (*_SCOPE, "act", "at")))
+        .where(bulk.among(session, consent_act.c.source_ref, references))
+        .order_by(consent_act.c.at, consent_act.c.act == Act.WITHDRAWN.value)
+    )
+    return [dict(row._mapping) for row in found]
 
 
 def _project(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     latest: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
+        if row["topic"] == EVERY_TOPIC and row["act"] == Act.GRANTED.value:
+            continue  # allows nothing, and must not hide the withdrawal of everything that it follows
         latest[tuple(row[name] for name in _SCOPE)] = {name: row[name] for name in (*_SCOPE, "act", "at")}
     granted = [row for row in latest.values() if row["act"] == Act.GRANTED.value]
     withdrawn = [row for row in latest.values() if row["act"] != Act.GRANTED.value]

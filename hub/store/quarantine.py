@@ -48,16 +48,17 @@ def add_entries(session: Session, entries: Sequence[Mapping[str, Any]], now: dat
     )
 
 
-def clear_entries(session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str]) -> None:
-    """Forget the entries of records that are sound now."""
-    session.execute(
-        sa.delete(quarantine).where(
-            quarantine.c.connection_id == connection_id,
-            quarantine.c.direction == direction,
-            quarantine.c.stream == stream,
-            bulk.among(session, quarantine.c.external_id, external_ids),
-        )
+def clear_entries(
+    session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str], *, whole: bool = False
+) -> None:
+    """Forget the entries of records that are sound now; with `whole` only those that refused the whole record."""
+    statement = sa.delete(quarantine).where(
+        quarantine.c.connection_id == connection_id,
+        quarantine.c.direction == direction,
+        quarantine.c.stream == stream,
+        bulk.among(session, quarantine.c.external_id, external_ids),
     )
+    session.execute(statement.where(quarantine.c.whole) if whole else statement)
 
 
 def quarantined_ids(session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str]) -> set[str]:

@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session
 from hub.store import bulk
 from hub.store.db import Id, JsonValue, UtcTime, metadata
 
+LONGEST_ID = 120
+"""Characters of an external id that the tables have room for."""
+
 record = sa.Table(
     "record",
     metadata,

@@ -265,6 +265,4 @@ def page_runs(
 
 def last_batches(session: Session, run_id: str, limit: int) -> Sequence[sa.Row[Any]]:
     """The newest batches of a run, newest first: what its rate is told from."""
-    return session.execute(
-        sa.select(batch).where(batch.c.run_id == run_id).order_by(batch.c.number.desc()).limit(limit)
-    ).all()
+    return session.execute(sa.select(batch).where(batch.c.run_id == run_id).order_by(batch.c.number.desc()).limit(limit)).all()
