@@ -11,9 +11,10 @@ from hub.cli import accounts, processes, runs, scenarios
 from hub.cli import demo as demonstration
 from hub.cli import simulate as simulators
 from hub.cli.output import exit_code, explain
+from hub.cli.spoken import SpokenGroup
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=SpokenGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="hub")
 def hub() -> None:
     """Connects shops and CRMs, keeps what each contact allowed, and starts the CRM's own automations."""

@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from hub import connectors
-from hub.cli.output import error_line, exit_code, explain, print_json, print_table, say, tell
+from hub.cli.output import error_line, exit_code, explain, headings, print_json, print_table, say, tell
 from hub.cli.session import opened
+from hub.cli.spoken import speak
 from hub.core.connector import Declaration
 from hub.core.errors import HubError, Invalid
 from hub.services import connections as verbs
@@ -26,14 +27,14 @@ class _Platforms(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in connectors.names():
             return None
-        return _connect_command(connectors.load(cmd_name).DECLARATION)
+        return speak(_connect_command(connectors.load(cmd_name).DECLARATION))
 
 
 def _connect_command(declaration: Declaration) -> click.Command:
     options: list[click.Parameter] = [
         click.Option(
             [f"--{item.name.replace('_', '-')}", item.name],
-            help=item.meaning + (f", for example {item.example}" if item.example else ""),
+            help=say(item.meaning) + (say(", for example {example}", example=item.example) if item.example else ""),
             metavar="TEXT",
         )
         for item in declaration.auth
@@ -50,7 +51,9 @@ def _connect_command(declaration: Declaration) -> click.Command:
         declaration.name,
         callback=run,
         params=options,
-        help=f"Connect an account of {declaration.title}. A secret given as «-» is asked for, without showing it.",
+        help=say(
+            "Connect an account of {title}. A secret given as «-» is asked for, without showing it.", title=declaration.title
+        ),
     )
 
 
@@ -88,12 +91,12 @@ def connections(as_json: bool) -> None:
     if not listed:
         tell("No connection yet. Make one with: hub connect woocommerce --url https://shop.example --key … --secret …")
         return
-    headings = [say(text) for text in ("Name", "Platform", "Account", "State", "Records")]
+    titles = headings("Name", "Platform", "Account", "State", "Records")
     table = [
         [row.name, row.platform, row.account_name, row.state, ", ".join(f"{k} {v}" for k, v in counts[row.id].items())]
         for row in listed
     ]
-    print_table(headings, table)
+    print_table(titles, table)
     for row in listed:
         if row.error:
             tell("{name}: {error}", name=row.name, error=error_line(row.error))

@@ -110,12 +110,17 @@ def progress(*, quiet: bool) -> Progress:
     )
 
 
-def print_table(headings: list[str], rows: list[list[Any]]) -> None:
+def headings(*texts: str) -> list[str]:
+    """The headings of a table, in the language of the command line."""
+    return [say(text) for text in texts]
+
+
+def print_table(titles: list[str], rows: list[list[Any]]) -> None:
     """A plain table on standard output, numbers to the right."""
     cells = [[str("" if value is None else value) for value in row] for row in rows]
-    widths = [max(len(line[index]) for line in [headings, *cells]) for index in range(len(headings))]
-    numeric = [bool(rows) and all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
-    for line in [headings, *cells]:
+    widths = [max(len(line[index]) for line in [titles, *cells]) for index in range(len(titles))]
+    numeric = [bool(rows) and all(isinstance(row[index], int | float) for row in rows) for index in range(len(titles))]
+    for line in [titles, *cells]:
         parts = [
             text.rjust(width) if right else text.ljust(width) for text, width, right in zip(line, widths, numeric, strict=True)
         ]

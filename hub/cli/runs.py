@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hub.cli.output import NOT_ALL_WELL, error_line, print_json, print_table, progress, run_json, say, tell
+from hub.cli.output import NOT_ALL_WELL, error_line, headings, print_json, print_table, progress, run_json, say, tell
 from hub.cli.session import opened, with_workers
 from hub.cli.stack import Stack
 from hub.core.types import RunState
@@ -62,9 +62,10 @@ def _tell_result(done: Sequence[Any], counts: dict[str, int]) -> None:
 
 
 def runs_table(listed: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
-    texts = ("Connection", "Stream", "State", "Read", "Created", "Updated", "Unchanged", "Quarantined", "Seconds")
+    """Headings and rows of a table of runs."""
     names = ("connection_name", "stream", "state", "read", "created", "updated", "unchanged", "quarantined")
-    return [say(text) for text in texts], [[*(getattr(run, name) for name in names), round(run.seconds, 1)] for run in listed]
+    titles = headings("Connection", "Stream", "State", "Read", "Created", "Updated", "Unchanged", "Quarantined", "Seconds")
+    return titles, [[*(getattr(run, name) for name in names), round(run.seconds, 1)] for run in listed]
 
 
 def follow(group: str, stack: Stack | None, *, quiet: bool) -> Sequence[Any]:
@@ -123,9 +124,9 @@ def _print_quarantine(entries: Sequence[Any], as_json: bool) -> None:
     if not entries:
         tell("Nothing is in quarantine.")
         return
-    headings = [say(text) for text in ("Connection", "Stream", "Record", "Field", "Reason", "What to do")]
+    titles = headings("Connection", "Stream", "Record", "Field", "Reason", "What to do")
     print_table(
-        headings,
+        titles,
         [
             [entry.connection_name, entry.stream, entry.external_id, entry.field, say(entry.reason), say(entry.cure)]
             for entry in entries

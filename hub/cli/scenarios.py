@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hub.cli.output import NOT_ALL_WELL, print_json, print_table, say, tell
+from hub.cli.output import NOT_ALL_WELL, headings, language, print_json, print_table, tell
 from hub.cli.session import opened, with_workers
 from hub.cli.stack import Stack
 from hub.core.errors import Invalid
@@ -17,6 +17,7 @@ from hub.core.types import RunState
 from hub.services import evaluate, summary
 from hub.store import scenarios as rows
 from hub.store.db import reading
+from hub.web.words import REASONS, word
 
 
 @click.group()
@@ -46,8 +47,8 @@ def list_scenarios(as_json: bool) -> None:
     if as_json:
         print_json({"scenarios": [{k: v for k, v in row._mapping.items() if k != "id"} for row in listed]})
     elif listed:
-        headings = [say(text) for text in ("Key", "Name", "Channel", "Topic", "Automation", "State", "Version")]
-        print_table(headings, [[r.key, r.name, r.channel, r.topic, r.automation, r.state, r.version] for r in listed])
+        titles = headings("Key", "Name", "Channel", "Topic", "Automation", "State", "Version")
+        print_table(titles, [[r.key, r.name, r.channel, r.topic, r.automation, r.state, r.version] for r in listed])
     else:
         tell("No scenario yet. Publish one with: hub scenario publish FILE.toml")
 
@@ -84,8 +85,9 @@ def follow_evaluation(evaluation_id: str, stack: Stack | None) -> dict[str, Any]
 
 def tell_figures(figures: dict[str, Any]) -> None:
     refused = figures["decisions"]["refused"]
-    listed = ", ".join(f"{say(reason)} {count}" for reason, count in refused.items()) or "—"
-    tell("Allowed: {allowed}. Refused: {refused}", allowed=figures["decisions"]["allowed"], refused=listed)
+    tell("Allowed: {allowed}. Refused: {refused}", allowed=figures["decisions"]["allowed"], refused=sum(refused.values()))
+    for reason, count in refused.items():
+        click.echo(f"  {count}  {word(REASONS, reason, language())}", err=True)
     tell("Written to the CRM: {pushed}. Automations started: {triggered}", **{k: figures[k] for k in ("pushed", "triggered")})
 
 

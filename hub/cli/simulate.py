@@ -10,7 +10,8 @@ from typing import Any, cast
 import click
 
 from hub import connectors
-from hub.cli.output import print_json, tell
+from hub.cli.output import print_json, say, tell
+from hub.cli.spoken import speak
 from hub.cli.stack import choose_port, end_with_parent
 from hub.transport.simulation import Faults, Server, SimulatorFolder, parse_fault, parse_latency
 
@@ -26,7 +27,7 @@ class _Simulators(click.Group):
         return list(connectors.names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return _command(cmd_name) if cmd_name in connectors.names() else None
+        return speak(_command(cmd_name)) if cmd_name in connectors.names() else None
 
 
 def _command(name: str) -> click.Command:
@@ -50,7 +51,9 @@ def _command(name: str) -> click.Command:
         _serve(name, folder, _port, _faults, _latency, _json, chosen)
 
     title = connectors.load(name).DECLARATION.title
-    return click.Command(name, callback=run, params=options, help=f"Simulate {title} on this machine until Ctrl-C.")
+    return click.Command(
+        name, callback=run, params=options, help=say("Simulate {title} on this machine until Ctrl-C.", title=title)
+    )
 
 
 def _serve(

@@ -164,7 +164,7 @@ def _entry(intake: Intake, external_id: str, problem: FieldError, raw: Raw | Non
         "stream": intake.stream,
         "external_id": external_id[:120],
         "whole": whole,
-        "raw": redact_value(_without_nul(raw)) if raw is not None else None,
+        "raw": redact_value(_without_nul(raw if isinstance(raw, dict) else [raw])) if whole else None,
         "run_id": intake.run_id,
         **problem.as_json(),
     }

@@ -141,9 +141,32 @@ def _escaped(text: str) -> str:
 
 
 def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
-    """`column IN values` for thousands of values: one array parameter on PostgreSQL, one JSON parameter on SQLite."""
+    """`column IN values` for thousands of values: one array parameter on PostgreSQL, one JSON parameter on SQLite.
+
+    On PostgreSQL the array is taken apart: `= ANY (array)` in a prepared statement compares each row with each value.
+    """
+    return column.in_(sa.select(_each(session, column, values).c.value))
+
+
+def look_up(
+    session: Session, statement: sa.Select[Any], column: sa.ColumnElement[Any], values: Iterable[Any]
+) -> sa.Select[Any]:
+    """`statement` for the rows whose `column` is one of `values`: one look in the index for each.
+
+    SQLite does that by itself. PostgreSQL is told to (a lateral join that `OFFSET 0` keeps apart): while a big first load
+    has not been analysed yet, it takes the rows of one connection for few and reads them all, for every batch anew.
+    """
+    if is_sqlite(session):
+        return statement.where(among(session, column, values))
+    each = _each(session, column, values)
+    one = statement.where(column == each.c.value).offset(0).lateral()
+    return sa.select(*one.c).select_from(each.join(one, sa.true()))
+
+
+def _each(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.TableValuedAlias:
+    """The values as a table with one column, `value`."""
     listed = list(values)
     if is_sqlite(session):
-        each = sa.func.json_each(sa.bindparam(None, orjson.dumps(listed).decode(), unique=True)).table_valued("value")
-        return column.in_(sa.select(each.c.value))
-    return column == sa.any_(sa.bindparam(None, listed, type_=postgresql.ARRAY(column.type), unique=True))
+        return sa.func.json_each(sa.bindparam(None, orjson.dumps(listed).decode(), unique=True)).table_valued("value")
+    array = sa.bindparam(None, listed, type_=postgresql.ARRAY(column.type), unique=True)
+    return sa.func.unnest(array).table_valued(sa.column("value", column.type)).render_derived()

@@ -42,11 +42,12 @@ identifier = sa.Table(
 
 
 def owners(session: Session, kind: str, values: Iterable[str]) -> dict[str, Owner]:
-    rows = session.execute(
+    statement = (
         sa.select(identifier.c.value, contact.c.id, contact.c.first_name, contact.c.last_name)
         .join(contact, contact.c.id == identifier.c.contact_id)
-        .where(identifier.c.kind == kind, bulk.among(session, identifier.c.value, values))
+        .where(identifier.c.kind == kind)
     )
+    rows = session.execute(bulk.look_up(session, statement, identifier.c.value, values))
     return {value: Owner(contact_id, first, last) for value, contact_id, first, last in rows}
 
 

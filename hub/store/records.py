@@ -39,13 +39,10 @@ class Known(NamedTuple):
 
 
 def known_records(session: Session, connection_id: str, stream: str, external_ids: Iterable[str]) -> dict[str, Known]:
-    rows = session.execute(
-        sa.select(record.c.external_id, record.c.raw_hash, record.c.contact_id).where(
-            record.c.connection_id == connection_id,
-            record.c.stream == stream,
-            bulk.among(session, record.c.external_id, external_ids),
-        )
+    statement = sa.select(record.c.external_id, record.c.raw_hash, record.c.contact_id).where(
+        record.c.connection_id == connection_id, record.c.stream == stream
     )
+    rows = session.execute(bulk.look_up(session, statement, record.c.external_id, external_ids))
     return {external_id: Known(raw_hash, contact_id) for external_id, raw_hash, contact_id in rows}
 
 

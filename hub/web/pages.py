@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from hub.core.errors import NotFound
 from hub.core.texts import LANGUAGES, choose_language, say, say_many
@@ -16,6 +16,7 @@ from hub.web import charts, formats, words
 from hub.web.privacy import veil
 
 LANGUAGE_COOKIE = "hub_lang"
+_CHOSEN = "hub.language"
 YEAR = 365 * 24 * 3600
 LANGUAGE_NAMES = {"en": "English", "pl": "Polski"}
 LONGEST_ARGUMENT = 200
@@ -82,11 +83,11 @@ def _say_many(singular: str, plural: str, n: int, **params: object) -> str:
 
 def language() -> str:
     """The reader's language: asked for in the address, chosen before, or the browser's own."""
-    if "lang" not in g:
+    if _CHOSEN not in request.environ:
         wished = (request.args.get("lang", ""), request.cookies.get(LANGUAGE_COOKIE, ""))
         chosen = next((lang for lang in wished if lang in LANGUAGES), "")
-        g.lang = chosen or choose_language(request.headers.get("Accept-Language", ""))
-    return str(g.lang)
+        request.environ[_CHOSEN] = chosen or choose_language(request.headers.get("Accept-Language", ""))
+    return str(request.environ[_CHOSEN])
 
 
 def remember_language(answer: Response) -> Response:

@@ -3,7 +3,8 @@
 `python tests/house/extract.py` adds what is new to each .po file with an empty translation and drops what is gone.
 
 Found are: `N_()`, `_()`, `say()`, `say_many()`; messages, cures and field texts of errors, also through a local name or
-a function of the same file; `Verdict`s of platforms; what a `Credential` means; `_()` and `trans` in templates.
+a function of the same file; `Verdict`s of platforms; what a `Credential` means; `_()` and `trans` in templates; what the
+command line tells, its headings and its help.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class Reader:
     def _visit(self, node: ast.AST, scopes: tuple[ast.AST, ...]) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             scopes = (*scopes, node)
+            if any(_name(_called(word)) in ("command", "group") for word in node.decorator_list):
+                self.found.add(" ".join((ast.get_docstring(node) or "").split()), self.where)
         if isinstance(node, ast.Call):
             self._call(node, scopes)
         if isinstance(node, ast.ClassDef) and (node.name in self.errors):
@@ -89,8 +92,12 @@ class Reader:
     def _call(self, node: ast.Call, scopes: tuple[ast.AST, ...]) -> None:
         name = _name(node.func)
         keywords = {word.arg: word.value for word in node.keywords}
-        if name in ("N_", "_", "say", "say_here"):
+        if name in ("N_", "_", "say", "say_here", "tell"):
             self._add(node.args[0] if node.args else None, scopes)
+        elif name == "headings":
+            self._add_all(node.args, scopes)
+        elif name in ("option", "Option"):
+            self._add_all([keywords.get("help"), *node.args[3:4]], scopes)
         elif name in ("say_many", "ngettext") and len(node.args) > 1:
             one, many = node.args[:2]
             if isinstance(one, ast.Constant) and isinstance(many, ast.Constant):
@@ -132,6 +139,10 @@ class Reader:
             for line in ast.walk(function):
                 if isinstance(line, ast.Return):
                     yield from self._texts(line.value, (self.tree, function), depth - 1)
+
+
+def _called(node: ast.expr) -> ast.expr:
+    return node.func if isinstance(node, ast.Call) else node
 
 
 def _assignments(name: str, scopes: tuple[ast.AST, ...]) -> list[ast.expr]:
@@ -242,7 +253,7 @@ def main() -> None:
 
     found = extract()
     for lang in LANGUAGES[1:]:
-        print(f"{lang}: {len(found.texts)} texts, {update(lang, found)} without a translation")  # noqa: T201
+        print(f"{lang}: {len(found.texts)} texts, {update(lang, found)} without a translation")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Desk:
             info,
             load_reads(path, stream, info.target),
             country="PL",
+            currency="PLN",
             run_id=new_id(),
         )
 
@@ -81,7 +82,7 @@ class Desk:
 
     def people(self) -> int:
         with reading() as session:
-            return contacts.count_contacts(session)[0]
+            return len(session.scalars(sa.select(contacts.contact.c.id)).all())
 
     def refused(self) -> list[Any]:
         with reading() as session:
