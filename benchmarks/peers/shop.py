@@ -1,4 +1,4 @@
-"""What both pull peers share: the same pages, the same fields, and what the process used. Runs without the hub's packages."""
+"""What the peers share: the same pages, the same fields, and what the process used. Runs without the hub's packages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class Meter:
-    """Counts calls; `started` is the first one. Times in seconds."""
+    """Counts calls and measures from `started` on, the first call. Times in seconds."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -35,9 +35,13 @@ class Meter:
 
     def called(self) -> None:
         """Say so before each call."""
-        if not self.calls:
-            self.started, self._cpu = time.perf_counter(), time.process_time()
+        if not self.started:
+            self.start()
         self.calls += 1
+
+    def start(self) -> None:
+        """Begin to measure, where that is before the first call."""
+        self.started, self._cpu = time.perf_counter(), time.process_time()
 
     def report(self, **more: Any) -> None:
         """One JSON line for the benchmark that started us; call it right after the last commit."""

@@ -11,7 +11,7 @@ from typing import cast
 
 from flask import current_app
 
-from hub.core.errors import HubError
+from hub.core.errors import HubError, NotFound
 from hub.jobs.queues import Queues
 from hub.services import delivery, evaluate, sync
 from hub.services.context import Context
@@ -60,4 +60,9 @@ def advance_evaluation(evaluation_id: str) -> None:
 
 def deliver(parcel: str) -> None:
     read = Parcel.read(parcel)
-    delivery.deliver(_context(), read, _owner(), _stop(urgent=read.lane == "urgent"))
+    try:
+        delivery.deliver(_context(), read, _owner(), _stop(urgent=read.lane == "urgent"))
+    except NotFound:
+        return  # the connection was taken away, and what it was owed with it
+    except Exception:  # what was claimed is free again when the lease is over
+        log.exception("a fault of the hub in a delivery", extra={"parcel": parcel})

@@ -68,7 +68,7 @@ def may_contact(facts: ConsentFacts, topic: str, brand: str, at: datetime) -> De
 
 
 def _covers(act: ActLike, topic: str) -> bool:
-    """A withdrawal of every topic covers each; a grant covers only the topic it names, never all (GDPR art. 4(11): specific)."""
+    """A withdrawal of every topic covers each; a grant only the topic it names, never all (GDPR art. 4(11): specific)."""
     if _restrictive(act):
         return act.topic in (topic, EVERY_TOPIC)
     return act.topic == topic != EVERY_TOPIC

@@ -85,7 +85,9 @@ def record_act(context: Context, contact_id: str, act: ConsentAct) -> bool:
     if act.at.tzinfo is None or act.at > now:
         raise Invalid("The act cannot be recorded", fields={"at": "The moment must be aware UTC and not in the future"})
     if act.topic == EVERY_TOPIC and act.act is Act.GRANTED:
-        raise Invalid("The act cannot be recorded", fields={"topic": "A consent names one topic; only a withdrawal may name all"})
+        raise Invalid(
+            "The act cannot be recorded", fields={"topic": "A consent names one topic; only a withdrawal may name all"}
+        )
     with transaction() as session:
         if contact_id not in contacts.profiles(session, [contact_id]):
             raise NotFound("There is no such contact", subject=contact_id)

@@ -104,7 +104,8 @@ def _throttled(session: Session, parcel: Parcel, now: datetime, limit: int) -> t
     pace = scenarios.lock_pace(session, parcel.connection_id, parcel.detail)
     if pace is None:
         return limit, now
-    recent = boxes.starts_since(session, parcel.detail, parcel.connection_id, now - timedelta(seconds=THROTTLE_SECONDS))
+    since = now - timedelta(seconds=THROTTLE_SECONDS)
+    recent = boxes.starts_since(session, parcel.detail, parcel.connection_id, since, now)
     free = pace - len(recent)
     if free > 0:
         return min(limit, free), now

@@ -35,8 +35,11 @@ log = logging.getLogger("hub.sync")
 FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
 """Seconds to wait after the first failure in a row; doubled with each, up to the longest."""
 
+BELIEVED = 3
+"""Failures in a row up to which a vendor's Retry-After counts alone: «1» again and again must not use up the patience."""
+
 GIVE_UP = 12
-"""Failures in a row after which a run fails for good (about nine hours of an unreachable shop); the next sync resumes."""
+"""Failures in a row after which a run fails for good (about two and a half hours of an unreachable shop); the next sync resumes."""
 
 
 def request_sync(context: Context, name: str, streams: Sequence[str] = ()) -> str:
@@ -59,6 +62,7 @@ def request_sync(context: Context, name: str, streams: Sequence[str] = ()) -> st
                 cure="Connect the account again with hub connect",
                 name=row.name,
             )
+        connections.lock_connection(session, row.id)
         already = runs.open_runs(session, row.id)
         if already:
             return str(already[0].group_id)
@@ -208,9 +212,11 @@ def abandon_run(context: Context, run_id: str, owner: str, cause: str) -> None:
 
 
 def back_off(failures: int, asked: float | None) -> float:
-    """Seconds to wait: what the vendor asks for, else doubling."""
+    """Seconds to wait: doubling, or what the vendor asks for; one that keeps asking for too little is not believed."""
     own = min(FIRST_RETRY * 2.0 ** min(failures, 20), LONGEST_RETRY)
-    return own if asked is None else max(asked, 0.05)
+    if asked is None:
+        return own
+    return max(asked, own if failures >= BELIEVED else 0.05)
 
 
 def _later(now: datetime, seconds: float) -> datetime:
@@ -218,12 +224,18 @@ def _later(now: datetime, seconds: float) -> datetime:
 
 
 def request_due_syncs(context: Context) -> list[str]:
-    """Start the scheduled syncs whose time has come; returns their groups."""
+    """Start the scheduled syncs whose time has come; returns their groups. One that cannot start stops no other."""
     now = context.now()
     with transaction() as session:
         every = context.settings.sync_every
         due = connections.take_due_syncs(session, now, now + timedelta(seconds=max(every, 1.0))) if every > 0 else []
-    return [request_sync(context, connection_id) for connection_id in due]
+    groups = []
+    for connection_id in due:
+        try:
+            groups.append(request_sync(context, connection_id))
+        except Refused as error:
+            log.warning("a scheduled sync was not started: %s", error, extra={"connection": connection_id})
+    return groups
 
 
 def group_finished(group_id: str) -> bool:

@@ -149,44 +149,63 @@ def known_keys(session: Session, keys: Iterable[str], state: EffectState | None 
 
 
 DUE_AT_ONCE = 2000
-"""Effects of one lane that are looked at to find work: enough for many jobs, whatever is owed."""
+"""Due effects of one parcel that are counted: enough for many jobs, whatever is owed."""
 
 
 def due_parcels(session: Session, now: datetime) -> Sequence[tuple[Parcel, int]]:
-    """(parcel, effects due, counted up to a limit) of active connections, urgent ones first."""
+    """(parcel, effects due, counted up to a limit) of active connections, urgent ones first.
+
+    Each parcel is counted by itself: what is held back, however much it is, hides nothing that could go.
+    """
+    active = session.scalars(sa.select(connection.c.id).where(connection.c.state == ACTIVE).order_by(connection.c.id)).all()
     found: list[tuple[Parcel, int]] = []
     for lane in Lane:
-        due = (
-            sa.select(outbox.c.connection_id, outbox.c.lane, outbox.c.effect, outbox.c.detail)
-            .join(connection, connection.c.id == outbox.c.connection_id)
-            .where(outbox.c.lane == lane.value, _free(now), connection.c.state == ACTIVE)
-            .limit(DUE_AT_ONCE)
-            .subquery()
-        )
-        rows = session.execute(sa.select(*due.c, sa.func.count()).group_by(*due.c))
-        found += [(Parcel(*row[:4]), row[4]) for row in rows]
+        for connection_id in active:
+            for parcel in _open_parcels(session, connection_id, lane.value):
+                due = sa.select(outbox.c.id).where(_of(parcel), _free(now)).limit(DUE_AT_ONCE).subquery()
+                if count := session.scalar(sa.select(sa.func.count()).select_from(due)):
+                    found.append((parcel, count))
     return found
+
+
+def _open_parcels(session: Session, connection_id: str, lane: str) -> list[Parcel]:
+    """What one connection's lane is owed, by kind: one look into the index for each, not one for each row."""
+    place = sa.tuple_(outbox.c.effect, outbox.c.detail)
+    statement = (
+        sa.select(outbox.c.effect, outbox.c.detail)
+        .where(_IS_OPEN, outbox.c.lane == lane, outbox.c.connection_id == connection_id)
+        .order_by(outbox.c.effect, outbox.c.detail)
+        .limit(1)
+    )
+    found: list[Parcel] = []
+    row = session.execute(statement).first()
+    while row is not None:
+        found.append(Parcel(connection_id, lane, row.effect, row.detail))
+        row = session.execute(statement.where(place > sa.tuple_(sa.literal(row.effect), sa.literal(row.detail)))).first()
+    return found
+
+
+_IS_OPEN = outbox.c.state.in_(sa.bindparam("open_states", OPEN, expanding=True, literal_execute=True))
+"""Written out, not bound: SQLite looks into a partial index only where the statement itself says its condition."""
 
 
 def _free(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(
-        outbox.c.state.in_(OPEN),
+        _IS_OPEN,
         sa.or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < now),
         sa.or_(outbox.c.not_before.is_(None), outbox.c.not_before <= now),
     )
+
+
+def _of(parcel: Parcel) -> sa.ColumnElement[bool]:
+    return sa.and_(*(outbox.c[name] == getattr(parcel, name) for name in Parcel._fields))
 
 
 def claim(session: Session, parcel: Parcel, owner: str, now: datetime, lease: float, limit: int) -> Sequence[sa.Row[Any]]:
     """Take up to `limit` due effects of a parcel for `lease` seconds, oldest first."""
     wanted = (
         sa.select(outbox.c.id)
-        .where(
-            outbox.c.connection_id == parcel.connection_id,
-            outbox.c.lane == parcel.lane,
-            outbox.c.effect == parcel.effect,
-            outbox.c.detail == parcel.detail,
-            _free(now),
-        )
+        .where(_of(parcel), _free(now))
         .order_by(outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -218,8 +237,16 @@ def settle(
     outcome: str | None = None,
     reason: str | None = None,
 ) -> set[str]:
-    """Close effects that are still claimed by us; returns which were."""
-    freed = {"idempotency_key": _freed_key()} if state is EffectState.CANCELLED else {}
+    """Close effects that are still claimed by us; returns which were.
+
+    A finished push gives its key back: `remote.pushed_hash` says what is there now, and old values may come again.
+    """
+    freed = {}
+    if state is EffectState.CANCELLED:
+        freed["idempotency_key"] = _freed_key()
+    elif state is EffectState.DONE:
+        pushed = outbox.c.effect == Effect.PUSH_CONTACT.value
+        freed["idempotency_key"] = sa.case((pushed, _freed_key()), else_=outbox.c.idempotency_key)
     return set(
         session.scalars(
             sa.update(outbox)
@@ -256,8 +283,11 @@ def put_back(
     )
 
 
-def starts_since(session: Session, detail: str, connection_id: str, since: datetime) -> Sequence[datetime]:
-    """When automations were started or are being started, oldest first: what a throttle counts."""
+def starts_since(session: Session, detail: str, connection_id: str, since: datetime, now: datetime) -> Sequence[datetime]:
+    """When automations were started or are being started, oldest first: what a throttle counts.
+
+    A claim that ran out is no start: it is claimed again, and must not stand in its own way.
+    """
     rows = session.execute(
         sa.select(sa.func.coalesce(outbox.c.settled_at, sa.bindparam("now_claimed", since, UtcTime))).where(
             outbox.c.effect == Effect.START_AUTOMATION.value,
@@ -265,7 +295,7 @@ def starts_since(session: Session, detail: str, connection_id: str, since: datet
             outbox.c.connection_id == connection_id,
             sa.or_(
                 sa.and_(outbox.c.state == EffectState.DONE.value, outbox.c.settled_at > since),
-                outbox.c.state == EffectState.CLAIMED.value,
+                sa.and_(outbox.c.state == EffectState.CLAIMED.value, outbox.c.claimed_until >= now),
             ),
         )
     )
@@ -299,11 +329,10 @@ def next_due(session: Session, now: datetime) -> datetime | None:
 
 def remotes(session: Session, connection_id: str, contact_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """(external id, pushed hash) by contact."""
-    rows = session.execute(
-        sa.select(remote.c.contact_id, remote.c.external_id, remote.c.pushed_hash).where(
-            remote.c.connection_id == connection_id, bulk.among(session, remote.c.contact_id, contact_ids)
-        )
+    statement = sa.select(remote.c.contact_id, remote.c.external_id, remote.c.pushed_hash).where(
+        remote.c.connection_id == connection_id
     )
+    rows = session.execute(bulk.look_up(session, statement, remote.c.contact_id, contact_ids))
     return {contact_id: (external_id, pushed) for contact_id, external_id, pushed in rows}
 
 

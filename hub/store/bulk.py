@@ -143,9 +143,12 @@ def _escaped(text: str) -> str:
 def among(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.ColumnElement[bool]:
     """`column IN values` for thousands of values: one array parameter on PostgreSQL, one JSON parameter on SQLite.
 
-    On PostgreSQL the array is taken apart: `= ANY (array)` in a prepared statement compares each row with each value.
+    Where the column is not the first of its index, PostgreSQL may compare each row with each value: see `look_up`.
     """
-    return column.in_(sa.select(_each(session, column, values).c.value))
+    listed = list(values)
+    if is_sqlite(session):
+        return column.in_(sa.select(_json_values(listed).c.value))
+    return column == sa.any_(_array_of(column, listed))
 
 
 def look_up(
@@ -158,15 +161,14 @@ def look_up(
     """
     if is_sqlite(session):
         return statement.where(among(session, column, values))
-    each = _each(session, column, values)
+    each = sa.func.unnest(_array_of(column, list(values))).table_valued(sa.column("value", column.type)).render_derived()
     one = statement.where(column == each.c.value).offset(0).lateral()
     return sa.select(*one.c).select_from(each.join(one, sa.true()))
 
 
-def _each(session: Session, column: sa.ColumnElement[Any], values: Iterable[Any]) -> sa.TableValuedAlias:
-    """The values as a table with one column, `value`."""
-    listed = list(values)
-    if is_sqlite(session):
-        return sa.func.json_each(sa.bindparam(None, orjson.dumps(listed).decode(), unique=True)).table_valued("value")
-    array = sa.bindparam(None, listed, type_=postgresql.ARRAY(column.type), unique=True)
-    return sa.func.unnest(array).table_valued(sa.column("value", column.type)).render_derived()
+def _json_values(values: list[Any]) -> sa.TableValuedAlias:
+    return sa.func.json_each(sa.bindparam(None, orjson.dumps(values).decode(), unique=True)).table_valued("value")
+
+
+def _array_of(column: sa.ColumnElement[Any], values: list[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(None, values, type_=postgresql.ARRAY(column.type), unique=True)

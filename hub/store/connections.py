@@ -76,6 +76,11 @@ def get_connection(session: Session, name_or_id: str) -> ConnectionRow:
     return found
 
 
+def lock_connection(session: Session, connection_id: str) -> None:
+    """One at a time for this connection until the transaction ends; batches go on meanwhile. SQLite has one writer anyway."""
+    session.execute(sa.select(connection.c.id).where(connection.c.id == connection_id).with_for_update(key_share=True))
+
+
 def find_account(session: Session, platform: str, account_id: str) -> ConnectionRow | None:
     row = session.execute(
         sa.select(connection).where(connection.c.platform == platform, connection.c.account_id == account_id)

@@ -52,13 +52,14 @@ def clear_entries(
     session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str], *, whole: bool = False
 ) -> None:
     """Forget the entries of records that are sound now; with `whole` only those that refused the whole record."""
-    statement = sa.delete(quarantine).where(
-        quarantine.c.connection_id == connection_id,
-        quarantine.c.direction == direction,
-        quarantine.c.stream == stream,
-        bulk.among(session, quarantine.c.external_id, external_ids),
+    entries = sa.select(quarantine.c.id).where(
+        quarantine.c.connection_id == connection_id, quarantine.c.direction == direction, quarantine.c.stream == stream
     )
-    session.execute(statement.where(quarantine.c.whole) if whole else statement)
+    if whole:
+        entries = entries.where(quarantine.c.whole)
+    found = session.scalars(bulk.look_up(session, entries, quarantine.c.external_id, external_ids)).all()
+    if found:
+        session.execute(sa.delete(quarantine).where(bulk.among(session, quarantine.c.id, found)))
 
 
 def quarantined_ids(session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str]) -> set[str]:

@@ -171,6 +171,7 @@ def lock_pace(session: Session, connection_id: str, automation: str) -> int | No
 
 def add_evaluation(session: Session, plan: Plan, now: datetime) -> str:
     """A queued evaluation; the id of the open one if there is one."""
+    session.execute(sa.select(scenario.c.id).where(scenario.c.id == plan.id).with_for_update(key_share=True))
     running = session.scalar(
         sa.select(evaluation.c.id).where(evaluation.c.scenario_id == plan.id, evaluation.c.state.in_(OPEN_STATES))
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 from hub.core.redact import redact, redact_value
 
-_PART = r"""[^\s@%"'<>,;:()\[\]{}]"""
-_EMAIL = re.compile(rf"(?P<first>{_PART})(?:{_PART}|%(?!40))*(?P<at>(?:@|%40)+)(?P<domain>{_PART}+)", re.I)
+_LOCAL = r"""(?:[^\s@%"<>,;:()\[\]]|%(?!40))"""
+_EMAIL = re.compile(rf"(?P<first>{_LOCAL}){_LOCAL}*(?P<at>(?:@|%40)+)(?P<domain>[\w.-]+)", re.I)
+"""Generous to the left, so that no odd but valid address stays readable: in a URL it takes the parameter's name along."""
 _NUMBER_NAME = re.compile(r"phone|mobile|telefon|\bfax|_ip_|\bip\b|ip_address", re.I)
 _KEPT = 2
 """Characters of a phone number that stay, to tell two apart."""

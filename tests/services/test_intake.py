@@ -112,7 +112,11 @@ def test_an_order_whose_buyer_has_an_impossible_id_is_refused(desk: Any) -> None
 def test_secrets_are_never_stored(desk: Any, context: Any) -> None:
     """Whoever holds an order's key can view and pay the order; a plugin's key may stand in any field."""
     key, secret = "wc_order_NTyMiM3OCbkiP", "ck_" + "5e1f" * 10
-    more = {"order_key": key, "payment_url": f"https://shop.example/pay?key={key}", "plugin": {"api_key": secret, "note": secret}}
+    more = {
+        "order_key": key,
+        "payment_url": f"https://shop.example/pay?key={key}",
+        "plugin": {"api_key": secret, "note": secret},
+    }
     desk.store("orders", {**order(1, email="a@b.example"), **more}, {**order(2, email="no address"), **more})
     [entry] = desk.refused()
     assert entry.raw["billing"]["email"] == "no address", "kept for the person who mends it"

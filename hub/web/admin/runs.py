@@ -30,13 +30,17 @@ OPEN = tuple(state.value for state in runs.OPEN_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run that is not finished. `rate` is records a second, `left` seconds; None where nothing can be said yet."""
+    """A run that is not finished. `rate` is records a second, `left` seconds; None where nothing can be said yet.
+
+    `lost`: the worker's lease ran out; `resumes_at`: a wait that is not over.
+    """
 
     run: Any
     rate: float | None
     share: float | None
     left: float | None
     lost: bool
+    resumes_at: datetime | None
     fault: Fault | None
 
 
@@ -80,8 +84,10 @@ def measure(run: Any, recent: Sequence[Any]) -> Progress:
     share = min(run.read / run.total, 1.0) if run.total else None
     # After more records than announced nothing is known about the end.
     left = (run.total - run.read) / rate if rate and run.total and run.total > run.read else None
-    lost = run.state == RunState.RUNNING and run.lease_until is not None and run.lease_until < datetime.now(UTC)
-    return Progress(run, rate, share, left, lost, read_fault(run.error, language()))
+    now = datetime.now(UTC)
+    lost = run.state == RunState.RUNNING and run.lease_until is not None and run.lease_until < now
+    resumes_at = run.not_before if run.not_before is not None and run.not_before > now else None
+    return Progress(run, rate, share, left, lost, resumes_at, read_fault(run.error, language()))
 
 
 def _news(moving: Sequence[Progress]) -> str:
