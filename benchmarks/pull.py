@@ -8,10 +8,12 @@ first call to the last commit; memory and processor time are those of the proces
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import sqlalchemy as sa
 from harness import (
     BENCH_PYTHON,
     SCHEMA,
@@ -58,7 +60,7 @@ def pull_with_hub(simulated: Simulated, kind: str, *, syncs: int = 1) -> list[Fi
 
 def _sync(hub: Hub, simulated: Simulated, connection_id: str) -> Figures:
     before = simulated.state()["calls"]
-    touched = _stamps(hub)
+    touched = _stamps()
     figures = hub.sync("shop", "customers")
     spent = usage(hub.redis, connection_id, prefix=hub.settings.namespace)
     with reading() as session:
@@ -68,34 +70,20 @@ def _sync(hub: Hub, simulated: Simulated, connection_id: str) -> Figures:
         **figures,
         "records": stored,
         "contacts": people,
-        "written": _stamps(hub) != touched,
+        "written": _stamps() != touched,
         "calls": simulated.state()["calls"] - before,
         "throttled": spent.throttled,
     }
 
 
-def _stamps(hub: Hub) -> tuple[Any, ...]:
+def _stamps() -> tuple[Any, ...]:
     """When a record and a contact were last written: the same before and after means that nothing was."""
-    del hub
     with reading() as session:
-        return tuple(
-            session.execute(statement).scalar()
-            for statement in (
-                records.record.select().with_only_columns(_latest(records.record.c.changed_at)),
-                contacts.contact.select().with_only_columns(_latest(contacts.contact.c.updated_at)),
-            )
-        )
-
-
-def _latest(column: Any) -> Any:
-    from sqlalchemy import func
-
-    return func.max(column)
+        columns = (records.record.c.changed_at, contacts.contact.c.updated_at)
+        return tuple(session.scalar(sa.select(sa.func.max(column))) for column in columns)
 
 
 def pull_with_plain(simulated: Simulated, kind: str) -> list[Figures]:
-    import sys
-
     with work_folder() as folder, fresh_database(kind, folder) as url:
         target = url if kind == "sqlite" else plain_url(url)
         return [run_peer(sys.executable, "plain_pull.py", simulated.url, target, **_keys(simulated))]
@@ -151,7 +139,8 @@ def _medians(found: list[Figures], customers: int) -> Figures:
 
 def with_latency(customers: int, repeat: int, kinds: list[str], latency: str) -> tuple[Figures, list[Line]]:
     """The hub alone, against a shop that answers slowly: it asks ahead."""
-    figures, lines = {}, []
+    figures: Figures = {}
+    lines: list[Line] = []
     with shop(customers, latency) as simulated:
         for kind in kinds:
             rates = [customers / pull_with_hub(simulated, kind)[0]["seconds"] for _ in range(repeat)]
@@ -163,7 +152,8 @@ def with_latency(customers: int, repeat: int, kinds: list[str], latency: str) ->
 
 def with_memory(sizes: tuple[int, int], kinds: list[str]) -> tuple[Figures, list[Line]]:
     """The worker's peak for a small and a large shop."""
-    figures, lines = {}, []
+    figures: Figures = {}
+    lines: list[Line] = []
     for kind in kinds:
         peaks = []
         for customers in sizes:
@@ -178,7 +168,8 @@ def with_memory(sizes: tuple[int, int], kinds: list[str]) -> tuple[Figures, list
 
 def with_rerun(customers: int, repeat: int, kinds: list[str]) -> tuple[Figures, list[Line]]:
     """A second sync where nothing changed."""
-    figures, lines = {}, []
+    figures: Figures = {}
+    lines: list[Line] = []
     with shop(customers) as simulated:
         for kind in kinds:
             pairs = [pull_with_hub(simulated, kind, syncs=2) for _ in range(repeat)]

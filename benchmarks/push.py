@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,12 @@ def hub_and_crm(
     simulated: Simulated, *, workers: int = 1, limits: dict[str, Any] | None = None, **settings: Any
 ) -> Iterator[tuple[Hub, str]]:
     """A hub with the CRM connected; the connection's id beside it."""
-    with work_folder() as folder, fresh_database("sqlite", folder) as url:
-        with open_hub(url, folder, workers=workers, **settings) as hub:
-            yield hub, connect(hub, "hubspot", simulated, "crm", limits=limits or {"burst": PLENTY, "window": 1.0})
+    with (
+        work_folder() as folder,
+        fresh_database("sqlite", folder) as url,
+        open_hub(url, folder, workers=workers, **settings) as hub,
+    ):
+        yield hub, connect(hub, "hubspot", simulated, "crm", limits=limits or {"burst": PLENTY, "window": 1.0})
 
 
 # What is in the hub before
@@ -255,7 +259,7 @@ class Watch:
     def use(self, since: float) -> Figures:
         """Calls from the first to the last one after `since`, and the share of the quota that they are."""
         rows = [row for row in self.seen if row[0] >= since]
-        moved = [later for earlier, later in zip(rows, rows[1:], strict=False) if later[1] != earlier[1]]
+        moved = [later for earlier, later in pairwise(rows) if later[1] != earlier[1]]
         calls, throttled = rows[-1][1] - rows[0][1], rows[-1][2] - rows[0][2]
         seconds = moved[-1][0] - moved[0][0]
         return {
@@ -270,19 +274,21 @@ class Watch:
 def budget_with_hub(calls: int, withdrawals: int, workers: int = 6) -> Figures:
     """Six workers push as fast as the budget lets them; meanwhile people withdraw."""
     limits = {"burst": BURST, "window": 1.0}
-    with crm("--burst", BURST, "--window", 1) as simulated:
-        with hub_and_crm(simulated, workers=workers, limits=limits) as (hub, connection_id):
-            leaving = seed(0, withdrawals, city="Leaving")
-            evaluate_all(hub, publish(hub, simulated, {"field": "city", "is": "Leaving"}))
-            crowd = seed(withdrawals, withdrawals + calls * 100)
-            with Watch(simulated, str(simulated.state()["automation"]["segment_list_id"])) as watch:
-                time.sleep(1.2)  # the window is empty again
-                started = time.perf_counter()
-                owe_pushes(connection_id, crowd)
-                waits = _withdraw(hub, watch, leaving, calls / BURST)
-                hub.wait(nothing_open, every=0.05)
-                time.sleep(0.1)
-                return {**watch.use(started), "withdrawals": waits, "contacts": simulated.state()["contacts"]}
+    with (
+        crm("--burst", BURST, "--window", 1) as simulated,
+        hub_and_crm(simulated, workers=workers, limits=limits) as (hub, connection_id),
+    ):
+        leaving = seed(0, withdrawals, city="Leaving")
+        evaluate_all(hub, publish(hub, simulated, {"field": "city", "is": "Leaving"}))
+        crowd = seed(withdrawals, withdrawals + calls * 100)
+        with Watch(simulated, str(simulated.state()["automation"]["segment_list_id"])) as watch:
+            time.sleep(1.2)  # the window is empty again
+            started = time.perf_counter()
+            owe_pushes(connection_id, crowd)
+            waits = _withdraw(hub, watch, leaving, calls / BURST)
+            hub.wait(nothing_open, every=0.05)
+            time.sleep(0.1)
+            return {**watch.use(started), "withdrawals": waits, "contacts": simulated.state()["contacts"]}
 
 
 def _withdraw(hub: Hub, watch: Watch, ids: list[str], seconds: float) -> list[float]:

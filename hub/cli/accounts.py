@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -14,6 +14,7 @@ from hub.core.connector import Declaration
 from hub.core.errors import HubError, Invalid
 from hub.services import connections as verbs
 from hub.services import summary
+from hub.services.dictionaries import OPTION as MAPPING
 from hub.store import connections as rows
 from hub.store.db import reading
 
@@ -41,11 +42,17 @@ def _connect_command(declaration: Declaration) -> click.Command:
     ]
     options += [
         click.Option(["--name", "_name"], help="A name for the connection; the platform's own by default."),
+        click.Option(
+            ["--mapping", "_mapping"],
+            type=click.File("r", encoding="utf-8"),
+            help="A dictionary of your own for this connection (docs/mapping.md).",
+        ),
         click.Option(["--json", "_json"], is_flag=True, help="One JSON object on standard output."),
     ]
 
-    def run(_name: str | None, _json: bool, **given: str | None) -> None:
-        _connect(declaration, _name, _json, {name: value for name, value in given.items() if value})
+    def run(_name: str | None, _mapping: IO[str] | None, _json: bool, **given: str | None) -> None:
+        options = {MAPPING: _mapping.read()} if _mapping else {}
+        _connect(declaration, _name, _json, {name: value for name, value in given.items() if value}, options)
 
     return click.Command(
         declaration.name,
@@ -57,12 +64,12 @@ def _connect_command(declaration: Declaration) -> click.Command:
     )
 
 
-def _connect(declaration: Declaration, name: str | None, as_json: bool, given: dict[str, str]) -> None:
+def _connect(declaration: Declaration, name: str | None, as_json: bool, given: dict[str, str], options: dict[str, str]) -> None:
     for item in declaration.auth:
         if item.secret and given.get(item.name) == "-":
             given[item.name] = click.prompt(item.meaning, hide_input=True, err=True)
     with opened() as context:
-        done = verbs.connect(context, declaration.name, given, name=name)
+        done = verbs.connect(context, declaration.name, given, name=name, options=options)
     row = done.connection
     if as_json:
         print_json({**_as_json(row, {}), "new": done.new})

@@ -124,11 +124,19 @@ def _print_quarantine(entries: Sequence[Any], as_json: bool) -> None:
     if not entries:
         tell("Nothing is in quarantine.")
         return
-    titles = headings("Connection", "Stream", "Record", "Field", "Reason", "What to do")
+    titles = headings("Connection", "Stream", "Record", "Field", "Left out", "Reason", "What to do")
     print_table(
         titles,
         [
-            [entry.connection_name, entry.stream, entry.external_id, entry.field, say(entry.reason), say(entry.cure)]
+            [
+                entry.connection_name,
+                entry.stream,
+                entry.external_id,
+                entry.field,
+                say("the whole record") if entry.whole else say("only this field"),
+                say(entry.reason),
+                say(entry.cure),
+            ]
             for entry in entries
         ],
     )

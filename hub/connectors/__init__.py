@@ -43,3 +43,11 @@ def folder(name: str) -> Path:
     """Where the platform's files are: mapping.toml, recordings."""
     load(name)
     return FOLDER / name
+
+
+def raw_fields(name: str, stream: str) -> frozenset[str] | None:
+    """The raw paths that a dictionary of the platform may name, None where its schema does not say."""
+    load(name)
+    known = getattr(importlib.import_module(f"hub.connectors.{name}.schema"), "RAW_FIELDS", {})
+    found: frozenset[str] | None = known.get(stream)
+    return found

@@ -13,6 +13,8 @@ from hub.core.errors import Conflict, Invalid, ReauthorizeNeeded, RecordRejected
 from hub.core.redact import know_secret
 from hub.core.types import Lane
 from hub.services.context import Context
+from hub.services.dictionaries import OPTION as MAPPING
+from hub.services.dictionaries import check_mapping
 from hub.services.tokens import TrialTokens, VaultTokens
 from hub.store import connections, vault
 from hub.store.connections import ConnectionRow
@@ -50,6 +52,8 @@ def connect(
     """Check the credentials with one cheap call, then keep them. The same account again keeps its cursors and history."""
     platform = context.platform(platform_name)
     given = _complete(platform.DECLARATION.auth, credentials)
+    if options and options.get(MAPPING):
+        check_mapping(platform.DECLARATION, options[MAPPING])
     know_secret(*(given[item.name] for item in platform.DECLARATION.auth if item.secret and item.name in given))
     trial = TrialTokens(given.get("refresh_token", ""))
     http = Http(name or platform_name, http_settings(context), tokens=trial)

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.connectors import folder
 from hub.core.connector import Connector, Outcome, Outgoing, Result
 from hub.core.errors import ContractBroken, HubError, RateLimited, ReauthorizeNeeded, Unavailable
 from hub.core.types import Channel, Lane
-from hub.mapping.apply import compile_writes
-from hub.mapping.dictionary import load_writes
 from hub.services.connections import open_connector
 from hub.services.consent import gate
 from hub.services.context import Context, Stop
+from hub.services.dictionaries import outgoing
 from hub.services.evaluate import values_hash
 from hub.services.sync import GIVE_UP_STRANGE, back_off
 from hub.store import boxes, connections, contacts, quarantine, scenarios
@@ -87,8 +85,8 @@ def _claim(session: Session, context: Context, parcel: Parcel, owner: str, row: 
         unknown = [effect.id for effect in passing if effect.contact_id not in remotes]
         boxes.settle(session, unknown, owner, EffectState.CANCELLED, now, reason="not_on_platform")
         passing = [effect for effect in passing if effect.contact_id in remotes]
-    outgoing = compile_writes(load_writes(folder(row.platform) / "mapping.toml", "contacts"))
-    return [_item(parcel, effect, profiles[effect.contact_id], remotes, outgoing) for effect in passing]
+    translate = outgoing(row.platform, row.options)
+    return [_item(parcel, effect, profiles[effect.contact_id], remotes, translate) for effect in passing]
 
 
 def _batch_size(context: Context, parcel: Parcel, row: ConnectionRow) -> int:
@@ -143,8 +141,8 @@ def _pass_gate(session: Session, claimed: Sequence[Any], profiles: Mapping[str, 
     return passing
 
 
-def _item(parcel: Parcel, effect: Any, profile: Mapping[str, Any], remotes: Mapping[str, Any], outgoing: Any) -> _Item:
-    values = outgoing(profile)
+def _item(parcel: Parcel, effect: Any, profile: Mapping[str, Any], remotes: Mapping[str, Any], translate: Any) -> _Item:
+    values = translate(profile)
     remote_id = remotes.get(effect.contact_id, (None,))[0]
     digest = values_hash(values)
     if parcel.effect == Effect.SET_MEMBER:

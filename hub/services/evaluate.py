@@ -12,16 +12,14 @@ from typing import Any
 import orjson
 from marshmallow import Schema, ValidationError, fields, validate
 
-from hub.connectors import folder
 from hub.core.connector import Verb
 from hub.core.errors import Invalid
 from hub.core.types import Channel, Decision, Lane, RunState
-from hub.mapping.apply import compile_writes
-from hub.mapping.dictionary import load_writes
 from hub.rules.scenario import ALREADY_STARTED, EntryFacts, decide_entry
 from hub.rules.segments import parse_segment
 from hub.services.consent import gate
 from hub.services.context import Context, Stop
+from hub.services.dictionaries import outgoing
 from hub.store import boxes, connections, contacts, scenarios, segments
 from hub.store.boxes import Effect, EffectState
 from hub.store.db import Session, transaction
@@ -131,8 +129,7 @@ def advance_evaluation(context: Context, evaluation_id: str, owner: str, stop: S
             return False
         plan = scenarios.load_plan(session, row.scenario_id)
         connection = connections.get_connection(session, plan.connection_id)
-    mapping = load_writes(folder(connection.platform) / "mapping.toml", "contacts")
-    work = _Work(plan, evaluation_id, row.at, compile_writes(mapping))
+    work = _Work(plan, evaluation_id, row.at, outgoing(connection.platform, connection.options))
     tree = parse_segment(plan.definition)
     after: str | None = row.after_contact
     while True:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.connectors import folder
 from hub.core.connector import Connector, Cursor, Verb
 from hub.core.errors import (
     Conflict,
@@ -22,9 +21,9 @@ from hub.core.errors import (
     Unavailable,
 )
 from hub.core.types import Lane, Raw, RunState
-from hub.mapping.dictionary import load_reads
 from hub.services.connections import open_connector
 from hub.services.context import Context, Stop
+from hub.services.dictionaries import read_mapping
 from hub.services.intake import Intake, make_intake, store_batch
 from hub.store import connections, runs
 from hub.store.connections import ConnectionRow
@@ -118,18 +117,7 @@ class _LeaseLost(Exception):
 def _prepare(context: Context, row: ConnectionRow, run: Any, connector: Connector) -> Intake:
     declaration = connector.declaration
     stream = declaration.stream(run.stream)
-    if stream.target is None:
-        raise Refused("{platform} cannot read the stream «{stream}»", platform=declaration.title, stream=run.stream)
-    mapping = load_reads(
-        folder(row.platform) / "mapping.toml",
-        run.stream,
-        stream.target,
-        extra_consents=[
-            {name: value for name, value in rule.items() if name != "stream"}
-            for rule in row.options.get("consents", [])
-            if rule.get("stream") == run.stream
-        ],
-    )
+    mapping = read_mapping(row.platform, row.options, stream, declaration.title)
     return make_intake(
         row.id,
         row.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, redirect, url_for
 
 from hub.web import admin, errors, health, pages
 
@@ -13,3 +13,4 @@ def register(app: Flask) -> None:
     errors.register(app)
     app.register_blueprint(health.health)
     app.register_blueprint(admin.admin)
+    app.add_url_rule("/", "home", lambda: redirect(url_for("admin.list_runs")))

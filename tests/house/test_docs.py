@@ -19,13 +19,11 @@ from hub.cli.output import EXIT_CODES, NOT_ALL_WELL
 from hub.core.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("hub/runbooks/*.md")]
-    + list(ROOT.glob("hub/connectors/*/README.md"))
-)
+WRITTEN = ("README.md", "CHANGELOG.md", "docs/**/*.md", "hub/runbooks/*.md", "hub/connectors/*/README.md")
+PAGES = sorted(page for pattern in WRITTEN for page in ROOT.glob(pattern))
 CLI = (ROOT / "docs/cli.md").read_text("utf-8")
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.M | re.S)
-COMMAND = re.compile(r"(?:^|[\s/])hub (?=[a-z-])([^|;&#>`]*)")
+COMMAND = re.compile(r"(?:^\s*(?:[A-Z_]+=\S+ )*|bin/|exec \w+ )hub (?=[a-z-])([^|;&>]*)")
 PLACEHOLDER = re.compile(r"…|[A-Z_]+(\.toml)?$")
 TARGET = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 NAMES = {variable(item.name) for item in fields(Settings)}
@@ -36,9 +34,9 @@ def name_of(page: Path) -> str:
 
 
 def code_lines(text: str) -> Iterator[str]:
-    """Lines of code blocks (fenced or indented) and what stands between backticks."""
+    """Lines of code blocks (fenced or indented), without comments, and what stands between backticks."""
     for block in FENCE.findall(text):
-        yield from block.replace("\\\n", " ").splitlines()
+        yield from (line.split(" #")[0] for line in block.replace("\\\n", " ").splitlines())
     rest = FENCE.sub("", text)
     yield from (line for line in rest.splitlines() if line.startswith("    "))
     for line in rest.splitlines():
