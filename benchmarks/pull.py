@@ -187,7 +187,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3, help="rounds; medians are told")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append", help="default: those that answer")
     parser.add_argument("--latency", metavar="50ms", help="the hub alone, against a shop that answers this slowly")
-    parser.add_argument("--memory", action="store_true", help="the worker's peak at 10,000 and 200,000 customers")
+    parser.add_argument("--memory", action="store_true", help="the worker's peak for a small and a large shop")
+    parser.add_argument("--sizes", default="10000,200000", help="the customers of the two")
     parser.add_argument("--rerun", action="store_true", help="a second sync, nothing changed")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()
@@ -195,7 +196,8 @@ def main() -> None:
     if given.latency:
         figures, lines = with_latency(given.customers, given.repeat, kinds, given.latency)
     elif given.memory:
-        figures, lines = with_memory((10_000, 200_000), kinds)
+        small, large = map(int, given.sizes.split(","))
+        figures, lines = with_memory((small, large), kinds)
     elif given.rerun:
         figures, lines = with_rerun(given.customers, given.repeat, kinds)
     else:

@@ -359,18 +359,27 @@ def run_sync(context: Context) -> Callable[..., list[Any]]:
 def run_deliveries(app: Flask, context: Context) -> Callable[[], int]:
     """Deliver what is due until nothing is, as the relay and a worker would; returns how many effects were settled.
 
-    A budget that asks for a moment gets it; whatever has to wait longer (a throttle, a fault) ends the round.
+    A budget that asks for a moment gets it; whatever has to wait longer (a throttle, a fault) ends the round. Each round
+    begins without holds: they are hints, and know nothing of a clock that was moved.
     """
-    holds = RedisHolds(app.extensions["hub_redis"], context.settings.namespace)
+    redis = app.extensions["hub_redis"]
+    holds = RedisHolds(redis, context.settings.namespace)
 
     def run() -> int:
         settled = 0
+        for key in redis.keys(f"{context.settings.namespace}:hold:*"):
+            redis.delete(key)
         for _ in range(1000):
             with reading() as session:
                 parcels = [parcel for parcel, _ in boxes.due_parcels(session, context.now())]
+                soon = boxes.next_due(session, context.now())
             waiting = holds.waiting({key for parcel in parcels for key in (parcel.lane_key, str(parcel))})
-            waits = {parcel: max(waiting.get(parcel.lane_key, 0), waiting.get(str(parcel), 0)) for parcel in parcels}
-            free = [parcel for parcel, wait in waits.items() if not wait]
+            waits: dict[boxes.Parcel | None, float] = {
+                parcel: max(waiting.get(parcel.lane_key, 0), waiting.get(str(parcel), 0)) for parcel in parcels
+            }
+            free = [parcel for parcel in parcels if not waits[parcel]]
+            if soon:
+                waits[None] = max((soon - context.now()).total_seconds(), 0.001)
             if not free and min(waits.values(), default=60) > 1:
                 break
             if not free:

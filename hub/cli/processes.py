@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -109,7 +108,8 @@ def serve(port: int | None) -> None:
     check_loopback(settings.host)
     chosen = choose_port(settings.host, settings.port)
     tell("The console: http://{host}:{port}/admin/runs (this machine only)", host=settings.host, port=chosen)
-    sys.exit(subprocess.call(web_command(settings, settings.host, chosen)))  # noqa: S603
+    command = web_command(settings, settings.host, chosen)
+    os.execv(command[0], command)  # noqa: S606 - signals reach the server itself
 
 
 @click.command()

@@ -24,13 +24,14 @@ FINISHED = (RunState.DONE.value, RunState.FAILED.value)
 @click.command()
 @click.argument("connection")
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
+@click.option("--full", is_flag=True, help="From the beginning, not from where the last sync ended.")
 @click.option("--no-wait", is_flag=True, help="Only queue the runs; the workers of «hub up» do the rest.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def sync(connection: str, streams: tuple[str, ...], no_wait: bool, as_json: bool) -> None:
+def sync(connection: str, streams: tuple[str, ...], full: bool, no_wait: bool, as_json: bool) -> None:
     """Read what is new on a connection: customers, orders, products."""
     if no_wait:
         with opened() as context:
-            group = verbs.request_sync(context, connection, streams)
+            group = verbs.request_sync(context, connection, streams, full=full)
             queued = summary.group_runs(group)
         if as_json:
             print_json({"group": group, "runs": [run_json(run) for run in queued]})
@@ -38,7 +39,7 @@ def sync(connection: str, streams: tuple[str, ...], no_wait: bool, as_json: bool
             tell("Queued: {streams}", streams=", ".join(run.stream for run in queued))
         return
     with with_workers() as (context, stack):
-        group = verbs.request_sync(context, connection, streams)
+        group = verbs.request_sync(context, connection, streams, full=full)
         done = follow(group, stack, quiet=as_json)
         with reading() as session:
             row = connections.get_connection(session, connection)

@@ -45,7 +45,7 @@ def list_scenarios(as_json: bool) -> None:
     with opened(), reading() as session:
         listed = rows.list_scenarios(session)
     if as_json:
-        print_json({"scenarios": [{k: v for k, v in row._mapping.items() if k != "id"} for row in listed]})
+        print_json({"scenarios": [{str(k): v for k, v in row._mapping.items() if k != "id"} for row in listed]})
     elif listed:
         titles = headings("Key", "Name", "Channel", "Topic", "Automation", "State", "Version")
         print_table(titles, [[r.key, r.name, r.channel, r.topic, r.automation, r.state, r.version] for r in listed])

@@ -89,6 +89,8 @@ class Stack:
     def watch(self) -> list[Child]:
         """Start again what has died; returns what was started again. One that dies at once waits a little longer."""
         again = []
+        if self.redis is not None and not self._stopping.is_set():
+            self.redis.start()  # a server that runs is left alone; one that died comes back with its queues
         for child in self.children:
             if child.process is None or child.process.poll() is None or self._stopping.is_set():
                 continue

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hub.core.connector import Connector, Outcome, Outgoing, Result
+from hub.core.connector import Connector, Limits, Outcome, Outgoing, Result
 from hub.core.errors import ContractBroken, HubError, RateLimited, ReauthorizeNeeded, Unavailable
+from hub.core.http import Answer, Budget
 from hub.core.types import Channel, Lane
 from hub.services.connections import open_connector
 from hub.services.consent import gate
@@ -41,6 +42,43 @@ class _Item:
     values_hash: str
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A connector, and the budget that its calls go through."""
+
+    connector: Connector
+    budgets: list[_Counting]
+
+    @property
+    def calls(self) -> int:
+        return sum(budget.calls for budget in self.budgets)
+
+
+def _open_line(context: Context, row: ConnectionRow, lane: Lane) -> _Line:
+    budgets: list[_Counting] = []
+
+    def counting(connection_id: str, limits: Limits) -> Budget:
+        budgets.append(_Counting(context.budget(connection_id, limits)))
+        return budgets[-1]
+
+    return _Line(open_connector(replace(context, budget=counting), row, lane), budgets)
+
+
+class _Counting:
+    """A budget that counts the calls it let through."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self.calls = 0
+
+    def take(self, lane: Lane) -> None:
+        self._budget.take(lane)
+        self.calls += 1
+
+    def learn(self, answer: Answer) -> None:
+        self._budget.learn(answer)
+
+
 def deliver(context: Context, parcel: Parcel, owner: str, stop: Stop) -> int:
     """Send the parcel's due effects, call by call, until none is left, the budget is empty or `stop` says so.
 
@@ -48,7 +86,7 @@ def deliver(context: Context, parcel: Parcel, owner: str, stop: Stop) -> int:
     """
     deadline = time.monotonic() + context.settings.slice
     settled = 0
-    connector: Connector | None = None
+    line: _Line | None = None
     while True:
         with transaction() as session:
             row = connections.get_connection(session, parcel.connection_id)
@@ -58,8 +96,8 @@ def deliver(context: Context, parcel: Parcel, owner: str, stop: Stop) -> int:
         if items is None:
             return settled
         if items:
-            connector = connector or open_connector(context, row, Lane(parcel.lane))
-            if not _send(context, parcel, owner, row, connector, items):
+            line = line or _open_line(context, row, Lane(parcel.lane))
+            if not _send(context, parcel, owner, row, line, items):
                 return settled
             settled += len(items)
         if time.monotonic() > deadline or stop():
@@ -155,10 +193,9 @@ def _item(parcel: Parcel, effect: Any, profile: Mapping[str, Any], remotes: Mapp
     )
 
 
-def _send(
-    context: Context, parcel: Parcel, owner: str, row: ConnectionRow, connector: Connector, items: Sequence[_Item]
-) -> bool:
+def _send(context: Context, parcel: Parcel, owner: str, row: ConnectionRow, line: _Line, items: Sequence[_Item]) -> bool:
     """Call and settle. False when the parcel cannot go on now."""
+    connector, before = line.connector, line.calls
     records = [item.outgoing for item in items]
     try:
         match Effect(parcel.effect):
@@ -169,7 +206,7 @@ def _send(
             case Effect.START_AUTOMATION:
                 results = connector.trigger(parcel.detail, records)
     except HubError as error:
-        _settle_failure(context, parcel, owner, row, items, error)
+        _settle_failure(context, parcel, owner, row, items, error, called=line.calls > before)
         return False
     now = context.now()
     with transaction() as session:
@@ -254,9 +291,20 @@ def _note_rejections(session: Session, parcel: Parcel, pairs: Sequence[tuple[_It
 
 
 def _settle_failure(
-    context: Context, parcel: Parcel, owner: str, row: ConnectionRow, items: Sequence[_Item], error: HubError
+    context: Context,
+    parcel: Parcel,
+    owner: str,
+    row: ConnectionRow,
+    items: Sequence[_Item],
+    error: HubError,
+    *,
+    called: bool,
 ) -> None:
-    """No verdict on any of them: put all back and say when; pause the connection where a person is needed."""
+    """No verdict on any of them: put all back and say when; pause the connection where a person is needed.
+
+    Where our own budget stopped the connector after it had `called` (in the middle of looking for a bad record), that was an
+    attempt: the next one carries fewer.
+    """
     now = context.now()
     ids = [item.id for item in items]
     local = isinstance(error, RateLimited) and error.local
@@ -268,7 +316,7 @@ def _settle_failure(
         if strange or (isinstance(error, Unavailable) and attempts < ATTEMPTS_TO_GIVE_UP):
             # A refusal of our own budget holds the lane, not the rows: whichever is first in line goes first again.
             not_before = now if local else now + timedelta(seconds=wait)
-            boxes.put_back(session, ids, owner, not_before, None if local else str(error), tried=not local)
+            boxes.put_back(session, ids, owner, not_before, None if local else str(error), tried=called or not local)
         else:
             boxes.put_back(session, ids, owner, now + timedelta(seconds=wait), str(error), tried=True)
             state = connections.REAUTHORIZE if isinstance(error, ReauthorizeNeeded) else connections.PAUSED

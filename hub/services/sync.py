@@ -38,13 +38,13 @@ BELIEVED = 3
 """Failures in a row up to which a vendor's Retry-After counts alone: «1» again and again must not use up the patience."""
 
 GIVE_UP = 12
-"""Failures in a row after which a run fails for good (about two and a half hours of an unreachable shop); the next sync resumes."""
+"""Failures in a row after which a run fails for good (two and a half hours of an unreachable shop); the next sync resumes."""
 
 
-def request_sync(context: Context, name: str, streams: Sequence[str] = ()) -> str:
+def request_sync(context: Context, name: str, streams: Sequence[str] = (), *, full: bool = False) -> str:
     """Queue runs for the streams (all readable ones by default); a sync that is still open is the one asked for.
 
-    Returns the group's id.
+    `full`: from the beginning, not from the checkpoints. Returns the group's id.
     """
     with transaction() as session:
         row = connections.get_connection(session, name)
@@ -66,6 +66,8 @@ def request_sync(context: Context, name: str, streams: Sequence[str] = ()) -> st
         if already:
             return str(already[0].group_id)
         wanted = [stream for stream in readable if not streams or stream in streams]
+        if full:
+            runs.forget_cursors(session, row.id, wanted)
         return runs.add_runs(session, row.id, wanted, context.now())
 
 
@@ -91,11 +93,12 @@ def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
         if run is None:
             return False
         row = connections.get_connection(session, run.connection_id)
-        cursor = runs.load_cursor(session, run.connection_id, run.stream)
     log.info("run claimed", extra={"run": run_id, "connection": row.name, "stream": run.stream})
     try:
         connector = open_connector(context, row, Lane.BULK)
         intake = _prepare(context, row, run, connector)
+        with reading() as session:
+            cursor = runs.load_cursor(session, run.connection_id, run.stream, intake.version.decode())
         finished = _read_on(context, run, owner, connector, intake, cursor, stop)
     except _LeaseLost:
         log.warning("lease lost", extra={"run": run_id})
@@ -142,7 +145,7 @@ def _read_on(
             started = time.perf_counter()
             with transaction() as session:
                 counts = store_batch(session, intake, chunk.records, now)
-                runs.save_cursor(session, run.connection_id, run.stream, dict(chunk.cursor or {}), now)
+                runs.save_cursor(session, run.connection_id, run.stream, dict(chunk.cursor or {}), intake.version.decode(), now)
                 spent = chunk.seconds + time.perf_counter() - started
                 kept = runs.renew_run(session, run.id, owner, now, context.settings.lease, counts, spent, chunk.total)
                 if kept is None:

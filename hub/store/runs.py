@@ -71,6 +71,7 @@ checkpoint = sa.Table(
     sa.Column("connection_id", Id, sa.ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("stream", sa.String(80), primary_key=True),
     sa.Column("cursor", JsonValue),
+    sa.Column("dictionary", sa.String(80), nullable=False),  # its version: what was read by another is read again
     sa.Column("updated_at", UtcTime, nullable=False),
 )
 
@@ -197,20 +198,26 @@ def release_run(
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
-def load_cursor(session: Session, connection_id: str, stream: str) -> Any:
-    return session.scalar(
-        sa.select(checkpoint.c.cursor).where(checkpoint.c.connection_id == connection_id, checkpoint.c.stream == stream)
-    )
+def load_cursor(session: Session, connection_id: str, stream: str, dictionary: str | None = None) -> Any:
+    """Where to go on; None (from the beginning) also when another version of the dictionary was read by."""
+    statement = sa.select(checkpoint.c.cursor).where(checkpoint.c.connection_id == connection_id, checkpoint.c.stream == stream)
+    if dictionary is not None:
+        statement = statement.where(checkpoint.c.dictionary == dictionary)
+    return session.scalar(statement)
 
 
-def save_cursor(session: Session, connection_id: str, stream: str, cursor: Any, now: datetime) -> None:
+def save_cursor(session: Session, connection_id: str, stream: str, cursor: Any, dictionary: str, now: datetime) -> None:
+    values = {"cursor": cursor, "dictionary": dictionary, "updated_at": now}
     done = session.execute(
-        sa.update(checkpoint)
-        .where(checkpoint.c.connection_id == connection_id, checkpoint.c.stream == stream)
-        .values(cursor=cursor, updated_at=now)
+        sa.update(checkpoint).where(checkpoint.c.connection_id == connection_id, checkpoint.c.stream == stream).values(**values)
     )
     if done.rowcount == 0:  # type: ignore[attr-defined]
-        session.execute(sa.insert(checkpoint).values(connection_id=connection_id, stream=stream, cursor=cursor, updated_at=now))
+        session.execute(sa.insert(checkpoint).values(connection_id=connection_id, stream=stream, **values))
+
+
+def forget_cursors(session: Session, connection_id: str, streams: Sequence[str]) -> None:
+    """Read these streams from the beginning next time."""
+    session.execute(sa.delete(checkpoint).where(checkpoint.c.connection_id == connection_id, checkpoint.c.stream.in_(streams)))
 
 
 def find_run(session: Session, run_id: str) -> sa.Row[Any] | None:

@@ -22,10 +22,14 @@ SQLITE_MAKE = [
     for verb in ("UPDATE", "DELETE")
 ]
 POSTGRES_MAKE = [
-    ("CREATE FUNCTION consent_act_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
-    "BEGIN RAISE EXCEPTION 'the consent ledger is append-only'; END $$"),
-    ("CREATE TRIGGER consent_act_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent_act "
-    "FOR EACH STATEMENT EXECUTE FUNCTION consent_act_append_only()"),
+    (
+        "CREATE FUNCTION consent_act_append_only() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "BEGIN RAISE EXCEPTION 'the consent ledger is append-only'; END $$"
+    ),
+    (
+        "CREATE TRIGGER consent_act_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent_act "
+        "FOR EACH STATEMENT EXECUTE FUNCTION consent_act_append_only()"
+    ),
 ]
 
 
@@ -129,6 +133,7 @@ def upgrade() -> None:
         sa.Column("connection_id", ID, nullable=False),
         sa.Column("stream", sa.String(length=80), nullable=False),
         sa.Column("cursor", JSON, nullable=True),
+        sa.Column("dictionary", sa.String(length=80), nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
         sa.ForeignKeyConstraint(
             ["connection_id"], ["connection.id"], name=op.f("fk_checkpoint_connection_id"), ondelete="CASCADE"

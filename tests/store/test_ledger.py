@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_the_projection_says_what_the_acts_say(drawn: Sequence[Any], cuts: Seque
     contact_id = new_id()
     acts = [(contact_id, act(what, day, f"{contact_id}:{number}", *scope)) for what, day, scope, number in drawn]
     places = sorted({0, len(acts), *(min(cut, len(acts)) for cut in cuts)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         append(*acts[start:end])
     for topic, brand in SCOPES:
         assert gated(contact_id, topic, brand) == by_the_acts(contact_id, topic, brand), (topic, brand)
