@@ -57,7 +57,7 @@ class Vault:
             if cipher is None:
                 raise InvalidTag
             plain = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], f"{connection_id}/{name}".encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: not even a nonce is left
             raise SetupError(
                 "The stored secrets cannot be read with the keys that are set",
                 subject="HUB_SECRET_KEY",

@@ -11,14 +11,17 @@ import sqlalchemy as sa
 from flask import Flask
 from rq import Queue
 
+from hub.core.logs import JsonFormatter
 from hub.core.redact import know_secret
+from hub.core.types import Act, Channel, ConsentAct
 from hub.jobs import queues as queues_module
-from hub.jobs import tasks
+from hub.jobs import relay as relay_module
+from hub.jobs import schedule, tasks
 from hub.jobs.queues import QueueName, Queues
 from hub.jobs.relay import EFFECTS_PER_JOB, JOBS_PER_PARCEL, Relay
 from hub.jobs.schedule import PERIODIC, Periodic, Schedule
 from hub.jobs.worker import work
-from hub.services import evaluate, sync
+from hub.services import delivery, evaluate, sync
 from hub.services.consent import record_act
 from hub.store import boxes, ledger, runs, scenarios
 from hub.store.boxes import Parcel
@@ -158,13 +161,16 @@ def test_each_lane_has_its_queue_and_many_effects_are_several_jobs(pair: Any, re
     }
 
 
-def test_what_is_held_is_not_handed_over(pair: Any, relay: Relay, queues: Queues, holds: RedisHolds) -> None:
+def test_what_is_held_is_not_handed_over(
+    pair: Any, relay: Relay, queues: Queues, holds: RedisHolds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LOOK_EVERY", 5.0)
     one, other = owe(pair, 1, "bulk", "contacts"), owe(pair, 1, "event", "contacts")
     holds.hold(one.lane_key, 30.0)
-    holds.hold(str(other), 0.05)
-    assert relay.look() <= 0.05, "looks again when the shorter hold is over"
+    holds.hold(str(other), 0.5)
+    assert relay.look() <= 0.5, "looks again when the shorter hold is over"
     assert waiting(queues) == {}
-    queues_module.time.sleep(0.06)
+    queues_module.time.sleep(0.51)
     relay.look()
     assert waiting(queues) == {"event": [("deliver", str(other))]}
     queues.redis.flushdb()
@@ -228,8 +234,6 @@ def test_a_bug_marks_the_run_failed_and_tells_the_log_which_one_without_secrets(
     assert SECRET not in str(row.error)
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.run == run_id  # type: ignore[attr-defined]
-    from hub.core.logs import JsonFormatter
-
     line = JsonFormatter().format(record)
     assert "ZeroDivisionError" in line
     assert SECRET not in line
@@ -246,8 +250,6 @@ def test_a_bug_in_a_delivery_is_logged_and_costs_a_lease(
 
     def bug(*_: Any) -> None:
         raise ZeroDivisionError
-
-    from hub.services import delivery
 
     monkeypatch.setattr(delivery, "_settle_results", bug)
     tasks.deliver(str(parcel))
@@ -273,8 +275,6 @@ def test_an_evaluation_that_cannot_go_on_shows_why(pair: Any, monkeypatch: pytes
 
 
 def test_periodic_work_that_fails_stops_nothing(app: Flask, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hub.jobs import schedule
-
     seen: list[str] = []
 
     def fails(_: Any) -> None:
@@ -293,8 +293,6 @@ def test_periodic_work_that_fails_stops_nothing(app: Flask, context: Any, monkey
 
 
 def test_a_withdrawal_reaches_the_urgent_queue_at_the_next_look(pair: Any, relay: Relay, queues: Queues) -> None:
-    from hub.core.types import Act, Channel, ConsentAct
-
     pair.publish(list=pair.crm.simulator.segment_list_id)
     pair.run_sync("woocommerce")
     with reading() as session:

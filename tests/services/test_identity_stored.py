@@ -61,7 +61,7 @@ def test_customers_then_orders(desk: Any) -> None:
     assert desk.people() == 5
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.permutations(ORDERS), st.permutations(CUSTOMERS), st.integers(0, 8), st.integers(0, 8), st.booleans())
 def test_any_order_of_arrival_makes_the_same_people(
     another_desk: Callable[[], Any], orders: list[Any], customers: list[Any], cut: int, gap: int, orders_first: bool

@@ -176,7 +176,7 @@ def test_two_shops_with_the_same_numbers_are_two_acts(desk: Any, another_desk: A
 nasty = st.text(st.characters(codec="utf-8") | st.sampled_from("\0\x1e\x1f\\\"{},'\n"), max_size=12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=35)
 @given(st.lists(st.tuples(st.integers(1, 9), nasty, nasty), max_size=6))
 def test_any_text_is_stored_as_it_is_or_refused(desk: Any, drawn: list[tuple[int, str, str]]) -> None:
     """Whatever people and plugins type: no batch fails for it, on either database."""

@@ -60,7 +60,7 @@ act_lists = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(act_lists, st.lists(st.integers(0, 10), max_size=3))
 def test_the_projection_says_what_the_acts_say(drawn: Sequence[Any], cuts: Sequence[int]) -> None:
     """Any order of arrival, any batches, repeats and edited repeats."""

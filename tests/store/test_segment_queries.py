@@ -93,7 +93,7 @@ def save(connection_id: str, person: dict[str, Any], bought: list[dict[str, Any]
     return contact_id
 
 
-@settings(max_examples=120)
+@settings(max_examples=70)
 @given(st.lists(trees, min_size=1, max_size=4), st.lists(st.tuples(people, st.lists(purchases, max_size=4)), max_size=4))
 def test_sql_finds_whom_python_finds(connection_id: str, definitions: list[Any], crowd: list[tuple[Any, Any]]) -> None:
     ids = sorted(save(connection_id, *one) for one in crowd)
@@ -105,6 +105,22 @@ def test_sql_finds_whom_python_finds(connection_id: str, definitions: list[Any],
             found = [one for one in segments.members(session, node, AT, None, 1_000_000) if one in profiles]
             wanted = [one for one in ids if matches(node, profiles[one], facts[one], AT)]
             assert found == wanted, definition
+
+
+@pytest.mark.parametrize("away", [-1, 0, 1], ids=["just outside", "at the start", "just inside"])
+@pytest.mark.parametrize("paid", [True, False])
+def test_the_time_span_has_the_same_ends_in_both(connection_id: str, away: int, paid: bool) -> None:
+    """To the microsecond, at its start and at its end; unpaid orders count from when they were placed."""
+    start, end = AT - timedelta(days=90) + timedelta(microseconds=away), AT - timedelta(microseconds=away)
+    node = parse_segment({"orders": {"paid": paid, "within_days": 90}})
+    money = {"currency": "PLN", "total": 1, "refunded": 0}
+    for moment in (start, end):
+        times = {"placed_at": AT - timedelta(days=200), "paid_at": moment} if paid else {"placed_at": moment, "paid_at": None}
+        contact_id = save(connection_id, {}, [{"paid": paid, **times, **money}])
+        inside = away > 0 or (away == 0 and moment == end)
+        with reading() as session:
+            assert matches(node, {}, segments.order_facts(session, contact_id), AT) is inside
+            assert (contact_id in segments.members(session, node, AT, None, 10)) is inside
 
 
 def test_members_come_in_pages_that_miss_nobody(connection_id: str) -> None:
