@@ -23,7 +23,7 @@ from push import PLENTY, crm, evaluated, hub_and_crm, publish, seed
 from hub.core.settings import Settings
 from hub.core.types import RunState
 from hub.services import evaluate, summary, sync
-from hub.store import boxes, contacts, records, runs
+from hub.store import contacts, dues, records, runs
 from hub.store.db import reading
 
 LEASE, TIMEOUTS = 6.0, {"connect_timeout": 1.0, "read_timeout": 4.0}
@@ -156,7 +156,7 @@ _EVERYBODY = {"field": "email", "known": True}
 def _settled(evaluation_id: str) -> int:
     """Effects that are no longer open or held, and contacts that were considered."""
     with reading() as session:
-        counted = boxes.count_effects(session, [evaluation_id])
+        counted = dues.count_effects(session, [evaluation_id])
     return sum(number for (_, state, _), number in counted.items() if state == "done") + sum(counted.values())
 
 

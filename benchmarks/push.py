@@ -42,7 +42,7 @@ from hub.connectors.hubspot.simulator_gate import FIXED_TOKEN
 from hub.core.types import Act, Channel, ConsentAct, Lane
 from hub.services import consent, evaluate
 from hub.services.evaluate import values_hash
-from hub.store import boxes, contacts, ledger, quarantine, scenarios
+from hub.store import boxes, contacts, dues, ledger, quarantine, scenarios
 from hub.store.boxes import Effect, EffectState
 from hub.store.db import new_id, reading, transaction
 
@@ -167,12 +167,12 @@ def evaluate_all(hub: Hub, key: str) -> str:
 def evaluated(evaluation_id: str) -> bool:
     with reading() as session:
         row = scenarios.find_evaluation(session, evaluation_id)
-        return row is not None and row.state == "done" and boxes.count_open(session) == 0
+        return row is not None and row.state == "done" and dues.count_open(session) == 0
 
 
 def nothing_open() -> bool:
     with reading() as session:
-        return boxes.count_open(session) == 0
+        return dues.count_open(session) == 0
 
 
 # a) the rate

@@ -33,7 +33,7 @@ from hub.core.redact import forget_secrets
 from hub.core.settings import Settings, read_settings
 from hub.services import connections, delivery, evaluate, sync
 from hub.services.context import Context
-from hub.store import boxes, runs
+from hub.store import boxes, dues, runs
 from hub.store.db import db, reading
 from hub.store.holds import RedisHolds
 from hub.store.redis_server import EmbeddedRedis
@@ -371,8 +371,8 @@ def run_deliveries(app: Flask, context: Context) -> Callable[[], int]:
             redis.delete(key)
         for _ in range(1000):
             with reading() as session:
-                parcels = [parcel for parcel, _ in boxes.due_parcels(session, context.now())]
-                soon = boxes.next_due(session, context.now())
+                parcels = [parcel for parcel, _ in dues.due_parcels(session, context.now())]
+                soon = dues.next_due(session, context.now())
             waiting = holds.waiting({key for parcel in parcels for key in (parcel.lane_key, str(parcel))})
             waits: dict[boxes.Parcel | None, float] = {
                 parcel: max(waiting.get(parcel.lane_key, 0), waiting.get(str(parcel), 0)) for parcel in parcels

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from typing import Any
 
 import click
 
@@ -10,7 +12,7 @@ from hub import __version__
 from hub.cli import accounts, processes, runs, scenarios
 from hub.cli import demo as demonstration
 from hub.cli import simulate as simulators
-from hub.cli.output import exit_code, explain
+from hub.cli.output import TERMINATED, exit_code, explain
 from hub.cli.spoken import SpokenGroup
 
 
@@ -25,10 +27,19 @@ for module in (accounts, demonstration, processes, runs, scenarios, simulators):
         hub.add_command(command)
 
 
+def _terminate(number: int, frame: Any) -> None:
+    """SIGTERM ends a command as an error would: what it has started is stopped. Once; the stopping is not disturbed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(TERMINATED)
+
+
 def main() -> None:
     """Run a command; errors are told in the reader's language and become exit codes."""
+    signal.signal(signal.SIGTERM, _terminate)  # those that run for long install their own
     try:
-        hub.main(standalone_mode=False)
+        code = hub.main(standalone_mode=False)  # click returns the code of an Exit here, it does not raise it
+        if isinstance(code, int):
+            sys.exit(code)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

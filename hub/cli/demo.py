@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import click
-import psycopg
-from sqlalchemy.engine import make_url
 
 from hub.app import create_app
+from hub.cli.demo_place import alone, fresh_schema
 from hub.cli.output import NOT_ALL_WELL, print_json, print_table, run_json, tell
 from hub.cli.processes import migrate, stop_on_signals
 from hub.cli.runs import follow, runs_table
@@ -30,7 +29,6 @@ from hub.services.context import Context
 from hub.store.limits import reset_usage, usage
 from hub.transport.simulation import STATE_PATH
 
-SCHEMA = "hub_demo"
 SCENARIO = "second-order"
 
 
@@ -49,16 +47,23 @@ class Simulated:
 
 @click.command()
 @click.option("--once", is_flag=True, help="End when the job is done, without leaving the console running.")
-@click.option("--customers", default=2000, show_default=True, help="Made-up customers beside the recorded shop.")
+@click.option(
+    "--customers",
+    type=click.IntRange(min=0),
+    default=2000,
+    show_default=True,
+    help="Made-up customers beside the recorded shop.",
+)
 @click.option("--port", type=int, help="Port of the console; 0 picks a free one.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def demo(once: bool, customers: int, port: int | None, as_json: bool) -> None:
     """Run the main job against a simulated shop and CRM, in data of its own that is made anew each time."""
-    settings = demo_settings(read_settings(port=port))
-    check_loopback(settings.host)
+    chosen = read_settings(port=port)
+    check_loopback(chosen.host)
     started = time.perf_counter()
-    stopping = stop_on_signals() if not once else None
     with ExitStack() as stack:
+        stack.enter_context(alone(chosen))
+        settings = demo_settings(chosen)
         log = stack.enter_context((settings.data / "demo.log").open("wb"))
         shop = _simulate(stack, "woocommerce", "--customers", str(customers), "--rebase")
         crm = _simulate(stack, "hubspot")
@@ -73,10 +78,12 @@ def demo(once: bool, customers: int, port: int | None, as_json: bool) -> None:
             result = _main_job(context, app.extensions["hub_redis"], shop, crm, processes, quiet=as_json)
         result["seconds"] = round(time.perf_counter() - started, 3)
         _report(result, as_json)
-        if stopping is not None:
-            _stay(processes, settings, stopping)
-    if result["triggered"] != result["simulators"]["hubspot"]["triggered"] or any(
-        run["state"] != "done" for run in result["runs"]
+        if not once and not result["error"]:
+            _stay(processes, settings, stop_on_signals())
+    if (
+        result["error"]
+        or result["triggered"] != result["simulators"]["hubspot"]["triggered"]
+        or any(run["state"] != "done" for run in result["runs"])
     ):
         raise click.exceptions.Exit(NOT_ALL_WELL)
 
@@ -100,7 +107,7 @@ def _main_job(
         tell("Who bought twice in 90 days and allowed offers by e-mail? For them the CRM's automation starts …")
     evaluate.publish_scenario(context, scenario(crm.state()))
     evaluation_id = evaluate.request_evaluation(context, SCENARIO)
-    figures = follow_evaluation(evaluation_id, processes)
+    figures = follow_evaluation(evaluation_id, processes, quiet=quiet)
     spent = [usage(redis, item.connection.id, prefix=prefix) for item in connected]
     return {
         "runs": [run_json(run) for run in runs],
@@ -108,6 +115,7 @@ def _main_job(
         "decisions": figures["decisions"],
         "pushed": figures["pushed"],
         "triggered": figures["triggered"],
+        "error": figures["error"],
         "api": {"calls": sum(item.calls for item in spent), "throttled": sum(item.throttled for item in spent)},
         "simulators": {"woocommerce": shop.state(), "hubspot": crm.state()},
     }
@@ -139,7 +147,7 @@ def demo_settings(settings: Settings) -> Settings:
     folder.mkdir(parents=True)
     url = settings.database_url
     if url.startswith("postgresql"):
-        url = _fresh_schema(url)
+        url = fresh_schema(url)
     elif url:
         url = f"sqlite:///{(folder / 'hub.sqlite').resolve()}"
     return replace(
@@ -151,25 +159,6 @@ def demo_settings(settings: Settings) -> Settings:
         sync_every=0.0,
         log_level="info",
     )
-
-
-def _fresh_schema(url: str) -> str:
-    """An empty schema of the demo's own in the given PostgreSQL database; what is there already is not touched."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    try:
-        with psycopg.connect(plain, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-            connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    except psycopg.Error as error:
-        raise SetupError(
-            "The database does not answer",
-            subject="HUB_DATABASE_URL",
-            cause=str(error).strip().splitlines()[0],
-            cure="Check the address and that the server runs",
-        ) from error
-    parsed = make_url(url)
-    options = f"{parsed.query.get('options', '')} -csearch_path={SCHEMA}".strip()
-    return parsed.update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 def _environ(settings: Settings) -> dict[str, str]:

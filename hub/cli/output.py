@@ -49,6 +49,8 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 """First match wins; 0 done, 1 a fault of the hub, 2 wrong usage, 9 done but not everything went well, 130 interrupted."""
 
 NOT_ALL_WELL = 9
+TERMINATED = 143
+"""Ended by SIGTERM, with everything that the command had started."""
 
 
 def exit_code(error: Exception) -> int:
@@ -139,8 +141,13 @@ def run_json(run: Any) -> dict[str, Any]:
         "unchanged": run.unchanged,
         "quarantined": run.quarantined,
         "seconds": round(run.seconds, 3),
-        "error": run.error,
+        "error": without_sample(run.error),
     }
+
+
+def without_sample(stored: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A stored error without the start of the platform's answer: the console shows that one."""
+    return None if stored is None else {name: value for name, value in stored.items() if name != "sample"}
 
 
 def error_line(stored: Mapping[str, Any] | None) -> str:

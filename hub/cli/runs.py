@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from hub.cli.output import NOT_ALL_WELL, error_line, headings, print_json, print_table, progress, run_json, say, tell
+from hub.cli.output import NOT_ALL_WELL, error_line, exit_code, headings, print_json, print_table, progress, run_json, say, tell
 from hub.cli.session import opened, with_workers
 from hub.cli.stack import Stack
+from hub.core.errors import Unavailable
 from hub.core.types import RunState
 from hub.services import summary
 from hub.services import sync as verbs
@@ -26,8 +27,16 @@ FINISHED = (RunState.DONE.value, RunState.FAILED.value)
 @click.option("--stream", "streams", multiple=True, help="Only this stream; may be repeated.")
 @click.option("--full", is_flag=True, help="From the beginning, not from where the last sync ended.")
 @click.option("--no-wait", is_flag=True, help="Only queue the runs; the workers of «hub up» do the rest.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up waiting when an error has let nothing be read for so long; 0: wait as long as it takes.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def sync(connection: str, streams: tuple[str, ...], full: bool, no_wait: bool, as_json: bool) -> None:
+def sync(connection: str, streams: tuple[str, ...], full: bool, no_wait: bool, wait: float, as_json: bool) -> None:
     """Read what is new on a connection: customers, orders, products."""
     if no_wait:
         with opened() as context:
@@ -40,7 +49,7 @@ def sync(connection: str, streams: tuple[str, ...], full: bool, no_wait: bool, a
         return
     with with_workers() as (context, stack):
         group = verbs.request_sync(context, connection, streams, full=full)
-        done = follow(group, stack, quiet=as_json)
+        done = follow(group, stack, quiet=as_json, wait=wait)
         with reading() as session:
             row = connections.get_connection(session, connection)
         counts = summary.connection_counts(context, row.id)
@@ -48,6 +57,10 @@ def sync(connection: str, streams: tuple[str, ...], full: bool, no_wait: bool, a
         print_json({"connection": row.name, "runs": [run_json(run) for run in done], "counts": counts})
     else:
         _tell_result(done, counts)
+    if any(run.state not in FINISHED for run in done):
+        if not as_json:
+            tell("It goes on by itself under «hub up», or with the next hub sync {name}", name=row.name)
+        raise click.exceptions.Exit(exit_code(Unavailable()))
     if any(run.state == RunState.FAILED for run in done):
         raise click.exceptions.Exit(NOT_ALL_WELL)
 
@@ -55,7 +68,10 @@ def sync(connection: str, streams: tuple[str, ...], full: bool, no_wait: bool, a
 def _tell_result(done: Sequence[Any], counts: dict[str, int]) -> None:
     print_table(*runs_table(done))
     for run in done:
-        if run.error:
+        if run.error and run.state == RunState.WAITING and run.not_before:
+            at = f"{run.not_before.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+            tell("{stream} waits until {time}: {error}", stream=run.stream, time=at, error=error_line(run.error))
+        elif run.error:
             tell("{stream}: {error}", stream=run.stream, error=error_line(run.error))
     tell("Now stored: {counts}", counts=", ".join(f"{name} {count}" for name, count in counts.items()))
     if any(run.quarantined for run in done):
@@ -69,9 +85,13 @@ def runs_table(listed: Sequence[Any]) -> tuple[list[str], list[list[Any]]]:
     return titles, [[*(getattr(run, name) for name in names), round(run.seconds, 1)] for run in listed]
 
 
-def follow(group: str, stack: Stack | None, *, quiet: bool) -> Sequence[Any]:
-    """Show a sync's progress until its last run has finished; keeps our own workers alive meanwhile."""
+def follow(group: str, stack: Stack | None, *, quiet: bool, wait: float = 120.0) -> Sequence[Any]:
+    """Show a sync's progress until its last run has finished; keeps our own workers alive meanwhile.
+
+    When an error has let nothing be read for `wait` seconds (0: never), the runs are returned as they are.
+    """
     told: set[str] = set()
+    moved, seen = time.monotonic(), None
     with progress(quiet=quiet) as bars:
         tasks: dict[str, Any] = {}
         while True:
@@ -87,13 +107,24 @@ def follow(group: str, stack: Stack | None, *, quiet: bool) -> Sequence[Any]:
                     tell("{stream} waits: {error}", stream=run.stream, error=error_line(run.error))
             if all(run.state in FINISHED for run in listed):
                 return listed
+            now = [(run.id, run.read, run.state in FINISHED) for run in listed]
+            if now != seen:
+                moved, seen = time.monotonic(), now
+            if wait and time.monotonic() - moved > wait and _is_stuck(listed):
+                return listed
             if stack is not None:
                 stack.watch()
             time.sleep(0.1)
 
 
+def _is_stuck(listed: Sequence[Any]) -> bool:
+    """Nothing is being read, and what is to be read waits because of an error."""
+    waiting = [run for run in listed if run.state == RunState.WAITING and run.error]
+    return bool(waiting) and not any(run.state == RunState.RUNNING for run in listed)
+
+
 @click.command()
-@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
 @click.option("--quarantine", "show_quarantine", is_flag=True, help="Show what is in quarantine instead, with reasons.")
 @click.option("--connection", help="Only this connection.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from hub.core.redact import redact, redact_value
+from hub.core.redact import keep_shape, redact, redact_value
 
 
 class HubError(Exception):
@@ -203,14 +203,14 @@ class RecordRejected(PlatformError):
 
 
 class ContractBroken(PlatformError):
-    """`sample` is the start of the answer, redacted, kept for the person who looks into it."""
+    """`sample` is the start of the answer, kept for the person who looks into it: of JSON its shape, of a page its text."""
 
     code = "contract_broken"
     message = "The platform gave an answer that the hub does not understand"
 
     def __init__(self, message: str | None = None, *, sample: str = "", **rest: Any) -> None:
         super().__init__(message, **rest)
-        self.sample = redact(sample[:2000])
+        self.sample = redact(keep_shape(sample[:2000]))
 
     def as_json(self) -> dict[str, Any]:
         return {**super().as_json(), "sample": self.sample}

@@ -6,6 +6,7 @@ Two nets: the exact values that the hub knows to be secret (`know_secret`), and 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -27,19 +28,32 @@ _SHAPES = (
 _NAMED = re.compile(rf"""(["']?\b{_NAMES}\b["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s&,;}}\]]+)""", re.I)
 _SECRET_NAME = re.compile(rf"^{_NAMES}$", re.I)
 
+_JSON_STARTS = re.compile(r"""[{\[]\s*["{\[]""")
+_JSON_VALUE = re.compile(r""""(?:[^"\\]|\\.)*(?:"|\\?\Z)(?P<colon>\s*:)?|\d{6,}(?:\.\d*)?""", re.S)  # also a cut-off string
+
+_lock = threading.Lock()
 _known: set[str] = set()
+_longest_first: tuple[str, ...] = ()
+"""The same, in the order in which they are hidden."""
 
 
 def know_secret(*values: str) -> None:
     """Remember exact values that must never be written down, also in their URL-quoted form. Short ones are ignored."""
-    for value in values:
-        if len(value) >= 6:
-            _known.update({value, quote(value, safe="")})
+    more = {form for value in values if len(value) >= 6 for form in (value, quote(value, safe=""))}
+    with _lock:
+        if not more <= _known:
+            _known.update(more)
+            _sort()
+
+
+def _sort() -> None:
+    global _longest_first
+    _longest_first = tuple(sorted(_known, key=len, reverse=True))
 
 
 def redact(text: str) -> str:
     """The text with every known secret and everything shaped or named like one replaced by `[hidden]`."""
-    for value in sorted(_known, key=len, reverse=True):
+    for value in _longest_first:
         if value in text:
             text = text.replace(value, HIDDEN)
     for shape in _SHAPES:
@@ -51,6 +65,22 @@ def _hide_value(match: re.Match[str]) -> str:
     value = match.group(2)
     quote_mark = value[0] if value[:1] in "\"'" else ""
     return f"{match.group(1)}{quote_mark}{HIDDEN}{quote_mark}"
+
+
+def keep_shape(text: str) -> str:
+    """JSON without what it says: strings and long numbers become «…», keys and structure stay. A web page stays as it is."""
+    start = 0
+    if text.lstrip().startswith("<"):  # a page; PHP's notices stand before JSON, too
+        found = _JSON_STARTS.search(text)
+        start = found.start() if found else len(text)
+    return text[:start] + _JSON_VALUE.sub(_drop_value, text[start:])
+
+
+def _drop_value(match: re.Match[str]) -> str:
+    text = match.group()
+    if not text.startswith('"'):
+        return "…"
+    return text if match.group("colon") and "@" not in text else '"…"' + (match.group("colon") or "")
 
 
 def redact_value(value: Any) -> Any:
@@ -67,7 +97,9 @@ def redact_value(value: Any) -> Any:
 def forget_secrets(values: Iterable[str] = ()) -> None:
     """Forget the given secrets, or all of them (between tests, after a disconnect)."""
     gone = set(values)
-    if gone:
-        _known.difference_update(gone | {quote(value, safe="") for value in gone})
-    else:
-        _known.clear()
+    with _lock:
+        if gone:
+            _known.difference_update(gone | {quote(value, safe="") for value in gone})
+        else:
+            _known.clear()
+        _sort()

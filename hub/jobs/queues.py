@@ -46,6 +46,7 @@ class Queues:
                 job_id=f"{self._namespace}-{task}-{key}-{bucket}",
                 unique=True,
                 timeout=JOB_SECONDS,
+                ttl=int(4 * REPEAT_SECONDS),
                 result_ttl=0,
                 failure_ttl=int(REPEAT_SECONDS),
                 description=task,

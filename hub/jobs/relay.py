@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from math import ceil
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.core.types import Lane
 from hub.jobs.queues import QueueName, Queues
-from hub.store import boxes, runs, scenarios
+from hub.store import dues, runs, scenarios
 from hub.store.boxes import Parcel
 from hub.store.db import reading
 from hub.store.holds import RedisHolds
@@ -48,7 +48,7 @@ class Relay:
         with reading() as session:
             due_runs = runs.due_runs(session, now)
             due_evaluations = scenarios.due_evaluations(session, now)
-            parcels = boxes.due_parcels(session, now)
+            parcels = dues.due_parcels(session, now)
         for run_id, claims in due_runs:
             self._queues.send(QueueName.BULK, "advance_run", run_id, f"{run_id}-{claims}")
         for evaluation_id, claims in due_evaluations:
@@ -77,7 +77,7 @@ class Relay:
                 tick()
                 wait = self.look()
                 patience = LOOK_EVERY
-            except (OperationalError, RedisError) as error:
+            except (SQLAlchemyError, RedisError, OSError) as error:
                 log.warning("the relay waits for the database or Redis: %s", type(error).__name__)
                 patience = min(patience * 2, 5.0)
                 wait = patience

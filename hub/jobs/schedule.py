@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from hub.services import sync
+from hub.services import settling, sync
 from hub.services.context import Context
 
 log = logging.getLogger("hub.schedule")
@@ -23,7 +23,10 @@ class Periodic:
     verb: Callable[[Context], object]
 
 
-PERIODIC = (Periodic("request_due_syncs", 5.0, sync.request_due_syncs),)
+PERIODIC = (
+    Periodic("request_due_syncs", 5.0, sync.request_due_syncs),
+    Periodic("settle_held", 15.0, settling.sweep_held),
+)
 
 
 class Schedule:

@@ -20,6 +20,9 @@ from hub.store.db import new_id
 
 log = logging.getLogger("hub.jobs")
 
+FAULT_SECONDS = 30.0
+"""How long a parcel rests after a fault of ours: the log shall tell of it, not drown in it."""
+
 shutting_down = threading.Event()
 """Set by the worker when it is asked to end: jobs then stop at their next batch."""
 
@@ -66,3 +69,4 @@ def deliver(parcel: str) -> None:
         return  # the connection was taken away, and what it was owed with it
     except Exception:  # what was claimed is free again when the lease is over
         log.exception("a fault of the hub in a delivery", extra={"parcel": parcel})
+        _context().holds.hold(parcel, FAULT_SECONDS)

@@ -37,8 +37,8 @@ def compile_acts(rules: Sequence[ConsentRule], stream: str, source: str) -> Read
 def _compile_act(
     rule: ConsentRule, stream: str, source: str, *, again: bool
 ) -> Callable[[Raw, str, list[FieldError]], ConsentAct | None]:
-    """One rule as a closure. `source_ref` leaves the time out: a record that is merely edited must not repeat an old
-    yes after a newer no. A withdrawal has its own, and so has each further scope of one tick (`again`)."""
+    """One rule as a closure. A yes has one `source_ref` for ever: a record that is merely edited must not repeat an old yes
+    after a newer no. A no has one for each time: each is believed. Each further scope of one tick has its own (`again`)."""
     get, get_time = first_of((compile_path(rule.path),), ()), first_of((compile_path(rule.at),), ())
     yes = frozenset(value.casefold() for value in rule.yes)
     no = frozenset(value.casefold() for value in rule.no)
@@ -58,7 +58,9 @@ def _compile_act(
         except (Unfit, Misplaced):
             dropped.append(field_error(f"consent:{rule.path}", "no_consent_time", look(raw, rule.at)))
             return None
-        reference = f"{stream}:{external_id}:{rule.path}{scope}{'' if act is Act.GRANTED else ':withdrawn'}"
+        reference = f"{stream}:{external_id}:{rule.path}{scope}"
+        if act is Act.WITHDRAWN:
+            reference += f":withdrawn:{at.isoformat()}"
         evidence = {"field": rule.path, "value": value, "record": external_id, "stream": stream}
         return ConsentAct(act, rule.channel, rule.topic, rule.brand, at, source, reference, evidence)
 

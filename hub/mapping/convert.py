@@ -62,6 +62,10 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "bad_id": (N_("The record has no usable id"), N_("Map «id» to a path that holds a number or a text in every record")),
     "not_a_record": (N_("This is not a record"), N_("Report this to whoever maintains the connector")),
+    "future_consent": (
+        N_("The consent is dated in the future, so it was not recorded"),
+        N_("Check the path under «at» of this consent: a time without a zone is read as UTC"),
+    ),
     "no_consent_time": (
         N_("The consent has no time that can be read, so it was not recorded"),
         N_("Check the path under «at» of this consent in the mapping"),

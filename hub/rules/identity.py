@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.core.normalize import name_key
@@ -25,6 +26,7 @@ PLACEHOLDER_DOMAINS = frozenset({"brak.pl", "test.pl", "test.com", "mail.pl", "e
 _RESERVED = (".invalid", ".test", ".localhost")  # RFC 2606: never anybody's mailbox; .example stays, demos live there
 
 
+@lru_cache(maxsize=4096)  # asked of each record of a batch more than once
 def is_placeholder_email(email: str) -> bool:
     """«brak@brak.pl», `deleted@site.invalid`: typed because the field was required, or left by an erasure."""
     local, _, domain = email.rpartition("@")
@@ -39,6 +41,7 @@ def is_role_mailbox(email: str) -> bool:
     return re.sub(r"[\d._-]+$", "", local) in ROLE_MAILBOXES
 
 
+@lru_cache(maxsize=4096)
 def is_placeholder_phone(phone: str) -> bool:
     """000 000 000, 600 100 200's cousins such as 111 111 111, 123 456 789: E.164 digits without the country."""
     digits = phone.lstrip("+")[-9:]

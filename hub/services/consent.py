@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -92,33 +92,50 @@ def record_act(context: Context, contact_id: str, act: ConsentAct) -> bool:
         if contact_id not in contacts.profiles(session, [contact_id]):
             raise NotFound("There is no such contact", subject=contact_id)
         written = ledger.append_acts(session, [(contact_id, act)], now)
-        if written and act.act is Act.WITHDRAWN:
-            _owe_leaving(session, contact_id, act, now)
+        if written:
+            owe_leaving(session, [(contact_id, act)], now)
     return bool(written)
 
 
-def _owe_leaving(session: Session, contact_id: str, act: ConsentAct, now: datetime) -> None:
+def owe_leaving(session: Session, acts: Sequence[tuple[str, ConsentAct]], now: datetime) -> None:
+    """For each withdrawal among the acts: leave every list that a scenario of its scope put the person on."""
+    withdrawals = [(contact_id, act) for contact_id, act in acts if act.act is Act.WITHDRAWN]
+    if not withdrawals:
+        return
     rows = []
     for scenario in scenarios.list_scenarios(session):
-        if not scenario.list_id or (scenario.channel, scenario.brand) != (act.channel.value, act.brand):
-            continue
-        if act.topic not in (EVERY_TOPIC, scenario.topic) or _allowed_again(session, contact_id, act, scenario.topic, now):
-            continue
-        rows.append(
-            {
-                "effect": Effect.SET_MEMBER.value,
-                "connection_id": scenario.connection_id,
-                "contact_id": contact_id,
-                "lane": Lane.URGENT.value,
-                "detail": f"-{scenario.list_id}",
-                "gate": {},
-                "idempotency_key": f"{scenario.id}:{contact_id}:leave:{_short(act.source_ref)}",
-                "evaluation_id": None,
-                "state": EffectState.OWED.value,
-                "not_before": None,
-            }
-        )
+        for contact_id, act in withdrawals:
+            if (scenario.channel, scenario.brand) != (act.channel.value, act.brand):
+                continue
+            if act.topic not in (EVERY_TOPIC, scenario.topic) or _allowed_again(session, contact_id, act, scenario.topic, now):
+                continue
+            key = f"{scenario.id}:{contact_id}:leave:{_short(act.source_ref)}"
+            rows += [
+                leave_list(scenario.connection_id, contact_id, list_id, f"{key}:{list_id}") for list_id in _lists_of(scenario)
+            ]
     boxes.owe(session, rows, now)
+
+
+def _lists_of(scenario: Any) -> set[str]:
+    """The lists a scenario puts people on: the mirror of its segment, and the one that starts the automation."""
+    kind, _, target = scenario.automation.partition(":")
+    return {list_id for list_id in (scenario.list_id, target if kind == "list" else None) if list_id}
+
+
+def leave_list(connection_id: str, contact_id: str, list_id: str, key: str) -> dict[str, Any]:
+    """The effect that takes a person off a list, in the urgent lane; nothing is asked before it leaves."""
+    return {
+        "effect": Effect.SET_MEMBER.value,
+        "connection_id": connection_id,
+        "contact_id": contact_id,
+        "lane": Lane.URGENT.value,
+        "detail": f"-{list_id}",
+        "gate": {},
+        "idempotency_key": key[:200],
+        "evaluation_id": None,
+        "state": EffectState.OWED.value,
+        "not_before": None,
+    }
 
 
 def _allowed_again(session: Session, contact_id: str, act: ConsentAct, topic: str, now: datetime) -> bool:

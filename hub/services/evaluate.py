@@ -20,7 +20,7 @@ from hub.rules.segments import parse_segment
 from hub.services.consent import gate
 from hub.services.context import Context, Stop
 from hub.services.dictionaries import outgoing
-from hub.store import boxes, connections, contacts, scenarios, segments
+from hub.store import boxes, connections, contacts, remotes, scenarios, segments
 from hub.store.boxes import Effect, EffectState
 from hub.store.db import Session, transaction
 from hub.store.scenarios import Plan
@@ -213,10 +213,10 @@ def _owe(
     plan = work.plan
     welcome = [contact_id for contact_id, decision in decisions.items() if decision.allowed]
     again = [contact_id for contact_id, decision in decisions.items() if decision.reason == ALREADY_STARTED]
-    remotes = boxes.remotes(session, plan.connection_id, [*welcome, *again])
+    known = remotes.remotes(session, plan.connection_id, [*welcome, *again])
     rows: list[dict[str, Any]] = []
     for contact_id in [*welcome, *again]:
-        stored = remotes.get(contact_id)
+        stored = known.get(contact_id)
         if stored is None or stored[1] != hashes[contact_id]:
             key = _push_key(plan, contact_id, hashes[contact_id])
             rows.append(_effect(work, contact_id, Effect.PUSH_CONTACT, "contacts", key, Lane.BULK, EffectState.OWED))

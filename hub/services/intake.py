@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import orjson
 
 from hub.core.connector import Declaration, StreamInfo
 from hub.core.redact import redact_value
-from hub.core.types import ConsentAct, Counts, Raw, Standard, Target
+from hub.core.types import Counts, Raw, Standard, Target
 from hub.mapping import convert
 from hub.mapping.apply import FieldError, Mapped, RecordInvalid, compile_reads
 from hub.mapping.convert import Unfit
@@ -22,7 +22,8 @@ from hub.mapping.paths import Misplaced, compile_path
 from hub.mapping.reading import field_error
 from hub.rules.events import is_paid
 from hub.rules.identity import Claim, Claimant, Resolver, is_placeholder_email, is_placeholder_phone
-from hub.store import contacts, ledger, orders, quarantine, records
+from hub.services.evidence import note_acts
+from hub.store import contacts, orders, quarantine, records
 from hub.store.db import Session, lock_identities, new_id
 
 IN = "in"
@@ -44,7 +45,11 @@ class Intake:
 
     def raw_hash(self, raw: Raw) -> str:
         """Of the raw record and of everything that decides what the hub makes of it."""
-        return hashlib.blake2b(orjson.dumps(raw), digest_size=16, key=self.version).hexdigest()
+        try:
+            plain = orjson.dumps(raw)
+        except TypeError:  # nested deeper than orjson writes, though it reads it
+            plain = repr(raw).encode()
+        return hashlib.blake2b(plain, digest_size=16, key=self.version).hexdigest()
 
     def identify(self, raw: Any) -> str:
         """The external id as the mapping reads it; empty if it is none, or the record is not even a record."""
@@ -288,23 +293,24 @@ def _save_profiles(session: Session, batch: _Batch, claimed: Sequence[tuple[Clai
     touched: dict[str, dict[str, Any]] = {}
     identifiers: list[dict[str, Any]] = []
     for claim, standard, overwrite in claimed:
-        current = touched.get(claim.contact_id) or stored.get(claim.contact_id)
+        contact_id = claim.contact_id
+        current = touched.get(contact_id) or stored.get(contact_id)
         if current is None:
-            current = dict.fromkeys(contacts.PROFILE)
-            current |= {"id": claim.contact_id, "created_at": batch.now, "updated_at": batch.now}
-            touched[claim.contact_id] = current
-        better = _improve(current, standard, overwrite)
-        if better:
-            touched[claim.contact_id] = {**current, **better, "updated_at": batch.now}
-        identifiers += [
-            {"kind": kind, "value": value, "contact_id": claim.contact_id, "created_at": batch.now}
-            for kind, value in claim.identifiers
-        ]
+            touched[contact_id] = current = {**_NOBODY, "id": contact_id, "created_at": batch.now, "updated_at": batch.now}
+            current |= _improve(current, standard, overwrite)
+        elif better := _improve(current, standard, overwrite):
+            touched[contact_id] = {**current, **better, "updated_at": batch.now}
+        for kind, value in claim.identifiers:
+            identifiers.append({"kind": kind, "value": value, "contact_id": contact_id, "created_at": batch.now})
     contacts.save_contacts(session, list(touched.values()))
     contacts.save_identifiers(session, identifiers)
     if batch.intake.target is Target.CONTACT:
         for (claim, _, _), item in zip(claimed, batch.mapped, strict=True):
             batch.contact_of[item.external_id] = claim.contact_id
+
+
+_NOBODY: dict[str, Any] = dict.fromkeys(contacts.PROFILE)
+"""What is known of somebody new."""
 
 
 def _improve(current: Mapping[str, Any], standard: Standard, overwrite: bool) -> dict[str, Any]:
@@ -337,11 +343,11 @@ def _store_records(session: Session, batch: _Batch) -> None:
 
 
 def _note_consents(session: Session, batch: _Batch) -> None:
-    acts: list[tuple[str, ConsentAct]] = []
-    for item in batch.mapped:
-        contact_id = batch.contact_of.get(item.external_id)
-        if contact_id:
-            acts += [
-                (contact_id, replace(act, source_ref=f"{batch.intake.connection_id}:{act.source_ref}")) for act in item.consents
-            ]
-    ledger.append_acts(session, acts, batch.now)
+    found = [
+        (contact_id, act)
+        for item in batch.mapped
+        if item.consents and (contact_id := batch.contact_of.get(item.external_id))
+        for act in item.consents
+    ]
+    for act, problem in note_acts(session, batch.intake.connection_id, found, batch.now):
+        batch.refused.append(_entry(batch.intake, str(act.evidence["record"]), problem, None, whole=False))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hub.services.context import Context
-from hub.store import boxes, contacts, orders, records, runs, scenarios
+from hub.store import contacts, dues, orders, records, runs, scenarios
 from hub.store.boxes import Effect, EffectState
 from hub.store.db import reading
 
@@ -34,7 +34,7 @@ def evaluation_figures(evaluation_ids: Sequence[str]) -> dict[str, Any]:
     """Decisions by reason, and what was pushed and started for them."""
     with reading() as session:
         decisions = scenarios.count_decisions(session, evaluation_ids)
-        effects = boxes.count_effects(session, evaluation_ids)
+        effects = dues.count_effects(session, evaluation_ids)
     done = EffectState.DONE.value
     return {
         "decisions": {

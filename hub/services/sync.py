@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +28,8 @@ from hub.services.dictionaries import read_mapping
 from hub.services.intake import Intake, make_intake, store_batch
 from hub.store import connections, runs
 from hub.store.connections import ConnectionRow
-from hub.store.db import reading, transaction
+from hub.store.db import Session, reading, transaction
+from hub.store.heartbeat import heartbeat
 
 log = logging.getLogger("hub.sync")
 
@@ -36,6 +38,9 @@ FIRST_RETRY, LONGEST_RETRY = 5.0, 3600.0
 
 BELIEVED = 3
 """Failures in a row up to which a vendor's Retry-After counts alone: «1» again and again must not use up the patience."""
+
+FEWER_COLLECTIONS = 50_000
+"""New objects between two looks for cycles while records are read: a batch makes many and leaves none behind in cycles."""
 
 GIVE_UP = 12
 """Failures in a row after which a run fails for good (two and a half hours of an unreachable shop); the next sync resumes."""
@@ -99,7 +104,8 @@ def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
         intake = _prepare(context, row, run, connector)
         with reading() as session:
             cursor = runs.load_cursor(session, run.connection_id, run.stream, intake.version.decode())
-        finished = _read_on(context, run, owner, connector, intake, cursor, stop)
+        with heartbeat(settings.lease / 3, _renewal(context, run_id, owner)):
+            finished = _read_on(context, run, owner, connector, intake, cursor, stop)
     except _LeaseLost:
         log.warning("lease lost", extra={"run": run_id})
         return True
@@ -111,6 +117,15 @@ def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
         runs.release_run(session, run_id, owner, state, context.now())
     log.info("run released", extra={"run": run_id, "state": state.value})
     return True
+
+
+def _renewal(context: Context, run_id: str, owner: str) -> Callable[[Session], None]:
+    """Keeps the run ours while a slow platform is still answering."""
+
+    def renew(session: Session) -> None:
+        runs.extend_lease(session, run_id, owner, context.now() + timedelta(seconds=context.settings.lease))
+
+    return renew
 
 
 class _LeaseLost(Exception):
@@ -138,6 +153,8 @@ def _read_on(
 ) -> bool:
     """True when the platform has no more; False when the slice is over."""
     deadline = time.monotonic() + context.settings.slice
+    thresholds = gc.get_threshold()
+    gc.set_threshold(FEWER_COLLECTIONS, *thresholds[1:])
     pages = _chunks(connector, run.stream, cursor, context.settings.batch_size)
     try:
         for chunk in pages:
@@ -155,6 +172,7 @@ def _read_on(
                 return False
     finally:
         pages.close()
+        gc.set_threshold(*thresholds)
     return True
 
 

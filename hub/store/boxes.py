@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from hub.core.types import Lane
 from hub.store import bulk
-from hub.store.connections import ACTIVE, connection
 from hub.store.db import Id, JsonValue, UtcTime, metadata, new_id
+from hub.store.remotes import remote
 
 
 class Effect(StrEnum):
@@ -69,18 +68,14 @@ sa.Index(
     sqlite_where=outbox.c.state.in_(OPEN),
     postgresql_where=outbox.c.state.in_(OPEN),
 )
-sa.Index("ix_outbox_started", outbox.c.effect, outbox.c.detail, outbox.c.settled_at)
-
-remote = sa.Table(
-    "remote",
-    metadata,
-    sa.Column("connection_id", Id, sa.ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("contact_id", Id, sa.ForeignKey("contact.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("external_id", sa.String(120), nullable=False),
-    sa.Column("pushed_hash", sa.String(32), nullable=False),  # of the values the platform has from us
-    sa.Column("pushed_at", UtcTime, nullable=False),
-    sa.Index("ix_remote_external_id", "connection_id", "external_id"),
+sa.Index(
+    "ix_outbox_held",
+    outbox.c.connection_id,
+    outbox.c.contact_id,
+    sqlite_where=outbox.c.state == EffectState.HELD.value,
+    postgresql_where=outbox.c.state == EffectState.HELD.value,
 )
+sa.Index("ix_outbox_started", outbox.c.effect, outbox.c.detail, outbox.c.settled_at)
 
 
 class Parcel(NamedTuple):
@@ -118,13 +113,62 @@ def let_go(session: Session, connection_id: str, contact_ids: Iterable[str]) -> 
     session.execute(_held(session, connection_id, contact_ids).values(state=EffectState.OWED.value))
 
 
-def cancel_held(session: Session, connection_id: str, contact_ids: Iterable[str], reason: str, now: datetime) -> None:
-    """Give up what was held for contacts that will not be pushed."""
-    session.execute(
-        _held(session, connection_id, contact_ids).values(
+def cancel_held(
+    session: Session,
+    connection_id: str,
+    contact_ids: Iterable[str],
+    reason: str,
+    now: datetime,
+    *,
+    evaluation_id: str | None = None,
+) -> set[tuple[str, str]]:
+    """Give up what was held for contacts that will not be pushed; of one evaluation only, or of all.
+
+    Returns (evaluation id, contact id) of what was given up.
+    """
+    statement = _held(session, connection_id, contact_ids)
+    if evaluation_id is not None:
+        statement = statement.where(outbox.c.evaluation_id == evaluation_id)
+    rows = session.execute(
+        statement.values(
             state=EffectState.CANCELLED.value, reason=reason, settled_at=now, idempotency_key=_freed_key()
-        )
+        ).returning(outbox.c.evaluation_id, outbox.c.contact_id)
     )
+    return {(row[0], row[1]) for row in rows if row[0]}
+
+
+def held_of(session: Session, connection_id: str, contact_id: str) -> sa.Row[Any] | None:
+    """One effect that still waits for this contact to be pushed."""
+    return session.execute(
+        sa.select(outbox).where(
+            outbox.c.connection_id == connection_id,
+            outbox.c.contact_id == contact_id,
+            outbox.c.state == EffectState.HELD.value,
+        )
+    ).first()
+
+
+def settle_held(session: Session, now: datetime) -> int:
+    """Let go what waits for a push that has been made meanwhile; give up what waits for one that is no longer owed.
+
+    Both happen only when two workers crossed each other's transactions.
+    """
+    held = outbox.c.state == EffectState.HELD.value
+    pushed = sa.exists().where(remote.c.connection_id == outbox.c.connection_id, remote.c.contact_id == outbox.c.contact_id)
+    push = outbox.alias("push")
+    coming = sa.exists().where(
+        push.c.connection_id == outbox.c.connection_id,
+        push.c.contact_id == outbox.c.contact_id,
+        push.c.effect == Effect.PUSH_CONTACT.value,
+        push.c.state.in_(OPEN),
+    )
+    freed = session.execute(sa.update(outbox).where(held, pushed, ~coming).values(state=EffectState.OWED.value))
+    given_up = session.execute(
+        sa.update(outbox)
+        .where(held, ~pushed, ~coming)
+        .values(state=EffectState.CANCELLED.value, reason="not_pushed", settled_at=now, idempotency_key=_freed_key())
+    )
+    return int(freed.rowcount + given_up.rowcount)  # type: ignore[attr-defined]
 
 
 def _freed_key() -> sa.ColumnElement[str]:
@@ -148,56 +192,19 @@ def known_keys(session: Session, keys: Iterable[str], state: EffectState | None 
     return set(session.scalars(statement))
 
 
-DUE_AT_ONCE = 2000
-"""Due effects of one parcel that are counted: enough for many jobs, whatever is owed."""
-
-
-def due_parcels(session: Session, now: datetime) -> Sequence[tuple[Parcel, int]]:
-    """(parcel, effects due, counted up to a limit) of active connections, urgent ones first.
-
-    Each parcel is counted by itself: what is held back, however much it is, hides nothing that could go.
-    """
-    active = session.scalars(sa.select(connection.c.id).where(connection.c.state == ACTIVE).order_by(connection.c.id)).all()
-    found: list[tuple[Parcel, int]] = []
-    for lane in Lane:
-        for connection_id in active:
-            for parcel in _open_parcels(session, connection_id, lane.value):
-                due = sa.select(outbox.c.id).where(_of(parcel), _free(now)).limit(DUE_AT_ONCE).subquery()
-                if count := session.scalar(sa.select(sa.func.count()).select_from(due)):
-                    found.append((parcel, count))
-    return found
-
-
-def _open_parcels(session: Session, connection_id: str, lane: str) -> list[Parcel]:
-    """What one connection's lane is owed, by kind: one look into the index for each, not one for each row."""
-    place = sa.tuple_(outbox.c.effect, outbox.c.detail)
-    statement = (
-        sa.select(outbox.c.effect, outbox.c.detail)
-        .where(_IS_OPEN, outbox.c.lane == lane, outbox.c.connection_id == connection_id)
-        .order_by(outbox.c.effect, outbox.c.detail)
-        .limit(1)
-    )
-    found: list[Parcel] = []
-    row = session.execute(statement).first()
-    while row is not None:
-        found.append(Parcel(connection_id, lane, row.effect, row.detail))
-        row = session.execute(statement.where(place > sa.tuple_(sa.literal(row.effect), sa.literal(row.detail)))).first()
-    return found
-
-
-_IS_OPEN = outbox.c.state.in_(sa.bindparam("open_states", OPEN, expanding=True, literal_execute=True))
+IS_OPEN = outbox.c.state.in_(sa.bindparam("open_states", OPEN, expanding=True, literal_execute=True))
 """Written out, not bound: SQLite looks into a partial index only where the statement itself says its condition."""
 
 
-def _free(now: datetime) -> sa.ColumnElement[bool]:
+def free(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(
-        _IS_OPEN,
+        IS_OPEN,
         sa.or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < now),
         sa.or_(outbox.c.not_before.is_(None), outbox.c.not_before <= now),
     )
 
 
-def _of(parcel: Parcel) -> sa.ColumnElement[bool]:
+def of(parcel: Parcel) -> sa.ColumnElement[bool]:
     return sa.and_(*(outbox.c[name] == getattr(parcel, name) for name in Parcel._fields))
 
 
@@ -209,7 +216,7 @@ def claim(session: Session, parcel: Parcel, owner: str, now: datetime, lease: fl
     """
     wanted = (
         sa.select(outbox.c.id, outbox.c.attempts)
-        .where(_of(parcel), _free(now))
+        .where(of(parcel), free(now))
         .order_by(outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -290,64 +297,10 @@ def put_back(
     )
 
 
-def starts_since(session: Session, detail: str, connection_id: str, since: datetime, now: datetime) -> Sequence[datetime]:
-    """When automations were started or are being started, oldest first: what a throttle counts.
-
-    A claim that ran out is no start: it is claimed again, and must not stand in its own way.
-    """
-    rows = session.execute(
-        sa.select(sa.func.coalesce(outbox.c.settled_at, sa.bindparam("now_claimed", since, UtcTime))).where(
-            outbox.c.effect == Effect.START_AUTOMATION.value,
-            outbox.c.detail == detail,
-            outbox.c.connection_id == connection_id,
-            sa.or_(
-                sa.and_(outbox.c.state == EffectState.DONE.value, outbox.c.settled_at > since),
-                sa.and_(outbox.c.state == EffectState.CLAIMED.value, outbox.c.claimed_until >= now),
-            ),
-        )
-    )
-    return sorted(row[0] for row in rows)
-
-
-def count_open(session: Session, connection_id: str | None = None) -> int:
-    statement = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.state.in_(OPEN))
-    if connection_id:
-        statement = statement.where(outbox.c.connection_id == connection_id)
-    return session.scalar(statement) or 0
-
-
-def count_effects(session: Session, evaluation_ids: Sequence[str]) -> dict[tuple[str, str, str], int]:
-    """Rows by (effect, state, outcome)."""
-    rows = session.execute(
-        sa.select(outbox.c.effect, outbox.c.state, sa.func.coalesce(outbox.c.outcome, ""), sa.func.count())
-        .where(outbox.c.evaluation_id.in_(evaluation_ids))
-        .group_by(outbox.c.effect, outbox.c.state, outbox.c.outcome)
-    )
-    return {(effect, state, outcome): count for effect, state, outcome, count in rows}
-
-
-def next_due(session: Session, now: datetime) -> datetime | None:
-    """When the next waiting effect may go."""
-    found: datetime | None = session.scalar(
-        sa.select(sa.func.min(outbox.c.not_before)).where(outbox.c.state.in_(OPEN), outbox.c.not_before > now)
-    )
-    return found
-
-
-def remotes(session: Session, connection_id: str, contact_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """(external id, pushed hash) by contact."""
-    statement = sa.select(remote.c.contact_id, remote.c.external_id, remote.c.pushed_hash).where(
-        remote.c.connection_id == connection_id
-    )
-    rows = session.execute(bulk.look_up(session, statement, remote.c.contact_id, contact_ids))
-    return {contact_id: (external_id, pushed) for contact_id, external_id, pushed in rows}
-
-
-def save_remotes(session: Session, rows: Sequence[bulk.Row]) -> None:
-    bulk.upsert(
-        session,
-        remote,
-        rows,
-        key=("connection_id", "contact_id"),
-        update=("external_id", "pushed_hash", "pushed_at"),
+def renew_claim(session: Session, ids: Sequence[str], owner: str, until: datetime) -> None:
+    """The call lasts: the effects stay ours a while longer."""
+    session.execute(
+        sa.update(outbox)
+        .where(bulk.among(session, outbox.c.id, ids), outbox.c.claimed_by == owner, outbox.c.state.in_(OPEN))
+        .values(claimed_until=until)
     )

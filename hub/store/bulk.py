@@ -129,6 +129,8 @@ _NULL, _END = "\x1e", "\x1f"
 
 def _array(values: Sequence[str | None]) -> str:
     """PostgreSQL's text form of an array of texts: quoted all at once, which the driver does one by one."""
+    if not values:
+        return "{}"
     joined = _END.join([_NULL if value is None else value for value in values])
     if joined.count(_END) != len(values) - 1 or joined.count(_NULL) != values.count(None):
         return "{" + ",".join(["NULL" if value is None else f'"{_escaped(value)}"' for value in values]) + "}"
@@ -170,5 +172,6 @@ def _json_values(values: list[Any]) -> sa.TableValuedAlias:
     return sa.func.json_each(sa.bindparam(None, orjson.dumps(values).decode(), unique=True)).table_valued("value")
 
 
-def _array_of(column: sa.ColumnElement[Any], values: list[Any]) -> sa.BindParameter[Any]:
-    return sa.bindparam(None, values, type_=postgresql.ARRAY(column.type), unique=True)
+def _array_of(column: sa.ColumnElement[Any], values: list[Any]) -> sa.ColumnElement[Any]:
+    text = _array([_text(value) for value in values])
+    return sa.cast(sa.bindparam(None, text, type_=sa.Text(), unique=True), postgresql.ARRAY(column.type))

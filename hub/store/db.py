@@ -6,8 +6,8 @@ Functions of the store never commit. Services open `transaction()`, the only pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -110,10 +110,22 @@ def _listen(engine: sa.Engine) -> None:
 @contextmanager
 def transaction() -> Iterator[Session]:
     """One transaction that writes: commits at the end, rolls back on any error."""
-    with Session(db.engine, expire_on_commit=False) as session:
-        session.connection(execution_options={_WRITES: True})
+    with opener()() as session:
         yield session
-        session.commit()
+
+
+def opener() -> Callable[[], AbstractContextManager[Session]]:
+    """What opens transactions also in threads that have no application context."""
+    engine = db.engine
+
+    @contextmanager
+    def begin() -> Iterator[Session]:
+        with Session(engine, expire_on_commit=False) as session:
+            session.connection(execution_options={_WRITES: True})
+            yield session
+            session.commit()
+
+    return begin
 
 
 @contextmanager

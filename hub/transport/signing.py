@@ -19,7 +19,7 @@ from requests.models import PreparedRequest
 
 from hub.core.errors import ReauthorizeNeeded, SetupError, Unavailable
 from hub.core.http import Auth, Basic, Bearer, OAuth1, OAuth2, Placement, Token, TokenStore
-from hub.core.redact import know_secret
+from hub.core.redact import forget_secrets, know_secret
 
 REFRESH_MARGIN = timedelta(minutes=5)
 """Access tokens are replaced this long before they expire (HubSpot's live 30 minutes)."""
@@ -99,14 +99,23 @@ class OAuth2Auth(AuthBase):
         with self._tokens.refreshing() as ours:
             stored = self._tokens.load()
             if stored.version != stale.version:
+                self._forget(stale, stored)
                 return stored
             if not ours:
                 raise Unavailable("Another worker is refreshing the access token", after=2.0)
             know_secret(stored.refresh)
             fresh = self._ask(stored)
             if self._tokens.save(fresh, replacing=stored.version):
+                self._forget(stored, fresh)
                 return fresh
         return self._tokens.load()
+
+    @staticmethod
+    def _forget(old: Token, new: Token) -> None:
+        """Replaced tokens are not kept in mind: a worker lives for months, and each new one comes after half an hour."""
+        gone = {value for value in (old.access, old.refresh) if value} - {new.access, new.refresh}
+        if gone:
+            forget_secrets(gone)
 
     def _ask(self, stored: Token) -> Token:
         response = self._session.post(

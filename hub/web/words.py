@@ -31,6 +31,7 @@ REASONS: dict[str, str] = {
     scenario.ALREADY_STARTED: N_("The scenario was started for this contact before"),
     scenario.PLATFORM_REFUSES: N_("The platform refuses this contact as it is now"),
     "contact_gone": N_("The contact does not exist any more"),
+    "not_pushed": N_("The contact's own record is not on its way to the platform any more"),
     "not_on_platform": N_("The contact is not on the platform"),
     "rejected": N_("The platform rejected the contact"),
 }

@@ -180,6 +180,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_outbox_contact_id"), ["contact_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_outbox_evaluation_id"), ["evaluation_id"], unique=False)
         batch_op.create_index(
+            "ix_outbox_held",
+            ["connection_id", "contact_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'held'"),
+            postgresql_where=sa.text("state = 'held'"),
+        )
+        batch_op.create_index(
             "ix_outbox_open",
             ["lane", "connection_id", "effect", "detail", "id"],
             unique=False,
@@ -459,6 +466,9 @@ def downgrade() -> None:
             "ix_outbox_open",
             sqlite_where=sa.text("state IN ('owed', 'claimed')"),
             postgresql_where=sa.text("state IN ('owed', 'claimed')"),
+        )
+        batch_op.drop_index(
+            "ix_outbox_held", sqlite_where=sa.text("state = 'held'"), postgresql_where=sa.text("state = 'held'")
         )
         batch_op.drop_index(batch_op.f("ix_outbox_evaluation_id"))
         batch_op.drop_index(batch_op.f("ix_outbox_contact_id"))

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from hub.cli import hub
-from hub.cli.output import EXIT_CODES, NOT_ALL_WELL
+from hub.cli.output import EXIT_CODES, NOT_ALL_WELL, TERMINATED
 from hub.core.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def test_every_command_and_option_is_documented(path: str, command: click.Comman
 def test_every_exit_code_is_documented() -> None:
     table = CLI.split("## Exit codes")[1].split("\n## ")[0]
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)}
-    assert documented == {0, 1, 2, NOT_ALL_WELL, 130} | {code for _, code in EXIT_CODES}
+    assert documented == {0, 1, 2, NOT_ALL_WELL, 130, TERMINATED} | {code for _, code in EXIT_CODES}
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from redis.exceptions import RedisError
 from rq import Queue
 
 from hub.core.logs import JsonFormatter
@@ -23,7 +25,7 @@ from hub.jobs.schedule import PERIODIC, Periodic, Schedule
 from hub.jobs.worker import work
 from hub.services import delivery, evaluate, sync
 from hub.services.consent import record_act
-from hub.store import boxes, ledger, runs, scenarios
+from hub.store import boxes, dues, ledger, runs, scenarios
 from hub.store.boxes import Parcel
 from hub.store.db import new_id, reading, transaction
 from hub.store.holds import RedisHolds
@@ -104,7 +106,7 @@ def test_the_whole_path_through_the_workers(pair: Any, app: Flask, relay: Relay,
     assert state["triggered"] == state["contacts"] > 0
     assert state["triggered_twice"] == 0
     with reading() as session:
-        assert boxes.count_open(session) == 0
+        assert dues.count_open(session) == 0
 
 
 def drain(app: Flask, relay: Relay, queues: Queues) -> None:
@@ -112,7 +114,7 @@ def drain(app: Flask, relay: Relay, queues: Queues) -> None:
         relay.look()
         if not any(queues.lengths().values()):
             with reading() as session:
-                if not boxes.count_open(session) and not runs.due_runs(session, app.extensions["hub"].now()):
+                if not dues.count_open(session) and not runs.due_runs(session, app.extensions["hub"].now()):
                     return
             queues_module.time.sleep(0.05)
         work_here(app, queues)
@@ -246,12 +248,12 @@ def test_a_bug_in_a_delivery_is_logged_and_costs_a_lease(
     pair.run_sync("woocommerce")
     pair.evaluate()
     with reading() as session:
-        [(parcel, count)] = boxes.due_parcels(session, pair.context.now())
+        [(parcel, count)] = dues.due_parcels(session, pair.context.now())
 
     def bug(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(delivery, "_settle_results", bug)
+    monkeypatch.setattr(delivery, "settle_results", bug)
     tasks.deliver(str(parcel))
     [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.parcel == str(parcel)  # type: ignore[attr-defined]
@@ -289,7 +291,7 @@ def test_periodic_work_that_fails_stops_nothing(app: Flask, context: Any, monkey
     plan.tick()
     plan.tick()
     assert seen == ["fails", "works"] * 2
-    assert {item.name for item in PERIODIC} == {"request_due_syncs"}
+    assert {item.name for item in PERIODIC} == {"request_due_syncs", "settle_held"}
 
 
 def test_a_withdrawal_reaches_the_urgent_queue_at_the_next_look(pair: Any, relay: Relay, queues: Queues) -> None:
@@ -300,4 +302,24 @@ def test_a_withdrawal_reaches_the_urgent_queue_at_the_next_look(pair: Any, relay
     act = ConsentAct(Act.WITHDRAWN, Channel.EMAIL, "offers", "", pair.context.now(), "web", "web:1")
     assert record_act(pair.context, str(anybody), act)
     relay.look()
-    assert [task for task, _ in waiting(queues)["urgent"]] == ["deliver"]
+    assert [task for task, _ in waiting(queues)["urgent"]] == ["deliver"] * 2  # from two lists
+
+
+def test_jobs_that_no_worker_takes_are_forgotten(queues: Queues) -> None:
+    assert queues.send(QueueName.BULK, "deliver", "x", "key")
+    [job] = queues.in_order()[2].get_jobs()
+    assert 0 < queues.redis.ttl(job.key) <= 4 * queues_module.REPEAT_SECONDS
+
+
+@pytest.mark.parametrize("error", [sa.exc.ProgrammingError("", {}, Exception()), RedisError(), OSError("no file left")])
+def test_the_relay_survives_what_is_away(relay: Relay, error: Exception) -> None:
+    stop, ticks = threading.Event(), []
+
+    def tick() -> None:
+        ticks.append(1)
+        if len(ticks) == 2:
+            stop.set()
+        raise error
+
+    relay.run(stop, tick)
+    assert len(ticks) == 2

@@ -232,7 +232,7 @@ def test_everything_that_is_not_a_listed_answer_is_no_act(value: Any) -> None:
 def test_a_refusal_is_an_act_of_its_own() -> None:
     (act,) = people({"id": 1, "tick": " 0 ", "created": "2026-01-02"}, f'{ACT}channel = "email"').consents
     assert act.act is Act.WITHDRAWN
-    assert act.source_ref == "people:1:tick:withdrawn"
+    assert act.source_ref == "people:1:tick:withdrawn:2026-01-02T00:00:00+00:00"
 
 
 def test_one_tick_for_two_scopes_gives_two_acts_with_two_references() -> None:

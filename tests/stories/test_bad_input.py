@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stories.conftest import Hub
+from tests.stories.conftest import Hub, children_of, wait_for
 
 pytestmark = pytest.mark.story
 
@@ -33,6 +35,7 @@ def test_wrong_addresses_name_the_setting(hub: Hub, shop: dict[str, Any]) -> Non
     assert "url" in connect(hub, "http://127.0.0.1:9")
     assert "url" in connect(hub, "https://no-such-name.invalid")
     assert "url" in connect(hub, "ftp://shop.example")
+    assert "url" in connect(hub, "http://[::1")
     assert "url" in connect(hub, f"http://admin:{SECRET}@shop.example")
     private = connect(hub, shop["url"], HUB_ALLOW_PRIVATE_HOSTS="")
     assert "HUB_ALLOW_PRIVATE_HOSTS" in private
@@ -103,3 +106,41 @@ def test_scenario_files_are_checked(hub: Hub, tmp_path: Any) -> None:
     text = refuse(hub, "scenario", "publish", str(file))
     for field in ("key", "channel", "segment", "connection", "topic", "automation"):
         assert field in text
+
+
+def test_wrong_options_of_a_simulator_are_named(hub: Hub) -> None:
+    text = refuse(hub, "simulate", "woocommerce", "--timezone", "Mars/X", "--customers", "-1")
+    assert "timezone" in text
+    assert "customers" in text
+    assert "--limit" in refuse(hub, "runs", "--limit", "0", expect=2)
+
+
+def test_a_second_demo_is_refused(hub: Hub, database: str) -> None:
+    """By the lock beside its folder; on PostgreSQL by one in the database too, whatever the folder."""
+    environ = {"HUB_DATABASE_URL": database} if database.startswith("postgresql") else {}
+    data = Path(hub.environ["HUB_DATA"])
+    first = hub.start("demo", "--once", "--customers", "20000", **environ)
+    wait_for(lambda: (data / "demo" / "demo.log").exists(), every=0.02)
+    assert "HUB_DATA" in refuse(hub, "demo", "--once", expect=8, **environ)
+    if environ:
+        assert "HUB_DATABASE_URL" in refuse(hub, "demo", "--once", expect=8, HUB_DATA=str(data / "other"), **environ)
+    first.terminate()
+    assert first.wait(60) == 143
+
+
+def test_sync_does_not_wait_for_ever(hub: Hub, shop: dict[str, Any]) -> None:
+    hub.connect("woocommerce", shop)
+    hub.stack.close()  # the shop is gone
+    told = hub.json("sync", "woocommerce", "--wait", "1", expect=4)
+    assert (told["runs"][0]["state"], told["runs"][0]["error"]["code"]) == ("waiting", "unavailable")
+    assert "hub up" in refuse(hub, "sync", "woocommerce", "--wait", "1", expect=4)
+
+
+def test_sigterm_leaves_nothing_behind(hub: Hub) -> None:
+    hub.connect("woocommerce", hub.simulate("woocommerce", "--latency", "3s"))
+    sync = hub.start("sync", "woocommerce")
+    wait_for(lambda: len(children_of(sync.pid)) >= 3)  # Redis, scheduler, worker
+    children = children_of(sync.pid)
+    sync.terminate()
+    assert sync.wait(60) == 143
+    assert not [line for pid, line in children if os.path.exists(f"/proc/{pid}")]

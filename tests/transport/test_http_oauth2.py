@@ -16,6 +16,7 @@ import pytest
 
 from hub.core.errors import PlatformError, ReauthorizeNeeded, SetupError, Unavailable
 from hub.core.http import Call, OAuth2, Token
+from hub.core.redact import HIDDEN, redact
 from hub.transport import Http
 
 Connect = Callable[..., Http]
@@ -232,3 +233,14 @@ def test_a_token_that_cannot_be_one(serve: Any, connect: Connect, tokens: Any, a
     with pytest.raises(PlatformError, match="Copy it again") as caught:
         connect(serve(Vendor()), AUTH, tokens=store).call(GET)
     assert access not in str(caught.value)
+
+
+def test_replaced_tokens_are_not_kept_in_mind(serve: Any, connect: Connect, tokens: Any) -> None:
+    vendor, store = Vendor("access-1"), tokens(token())
+    http = connect(serve(vendor), AUTH, tokens=store)
+    http.call(GET)
+    assert redact("access-1") == HIDDEN
+    for _ in range(3):
+        vendor.valid.clear()
+        http.call(GET)
+    assert redact("access-1 access-3 refresh-3 access-4 refresh-4") == f"access-1 access-3 refresh-3 {HIDDEN} refresh-4"

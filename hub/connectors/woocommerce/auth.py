@@ -37,7 +37,11 @@ def clean_address(typed: str) -> str:
     text = typed.strip()
     if text and "://" not in text:
         text = "https://" + text
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        wrong = N_("This is not a web address; it starts with https:// and has a host, for example https://shop.example")
+        raise Invalid("The address cannot be used", fields={"url": wrong}) from error
     path = parts.path
     for marker in ("/wp-json", "/wp-admin", "/wp-login.php"):
         path = path.split(marker)[0]

@@ -43,8 +43,9 @@ STEP = PER_PAGE - 1
 """Pages overlap by one row."""
 
 SETTLE = timedelta(seconds=120)
-FAST = 0.012
-"""Seconds: a shop that answers faster is asked one page at a time; threads would only be in the way."""
+FAST = 0.025
+"""Seconds: a shop that answers faster is asked one page at a time; threads would only be in the way. No less, or the busy
+machine of a near shop is taken for a slow shop, and made busier."""
 
 STALLS = 5
 """Pages in a row without anything new before we call it a shop that repeats itself."""

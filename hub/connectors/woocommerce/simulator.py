@@ -21,6 +21,7 @@ from hub.connectors.woocommerce.simulator_people import (
     EPOCH,
     Clock,
     People,
+    check_options,
     customer_sample,
     encode,
     gmt,
@@ -56,7 +57,9 @@ def build(**options: Any) -> Shop:
     known = {option.name: option.default for option in OPTIONS}
     if unknown := set(options) - set(known):
         raise TypeError(f"unknown options: {sorted(unknown)}")
-    return Shop(**{**known, **options})
+    chosen = {**known, **options}
+    check_options(chosen["customers"], chosen["timezone"])
+    return Shop(**chosen)
 
 
 def recorded(name: str) -> Any:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hub.core.errors import Invalid
 from hub.core.types import Json, Raw
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone, as the shop writes its times
@@ -73,6 +74,19 @@ def pick(value: Any, paths: Iterable[str]) -> Any:
     if not isinstance(value, dict):
         return value
     return {name: pick(item, tree[name]) if tree[name] else item for name, item in value.items() if name in tree}
+
+
+def check_options(customers: int, timezone: str) -> None:
+    """`Invalid` names the option that no shop can be made of."""
+    wrong: dict[str, str] = {}
+    if customers < 0:
+        wrong["customers"] = "Write a whole number from 0 up"
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        wrong["timezone"] = "Write the name of a time zone, for example Europe/Warsaw"
+    if wrong:
+        raise Invalid(fields=wrong)
 
 
 class Clock:

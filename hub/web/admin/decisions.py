@@ -11,7 +11,7 @@ from flask import render_template
 
 from hub.core.errors import NotFound
 from hub.core.texts import say
-from hub.store import boxes, scenarios
+from hub.store import dues, scenarios
 from hub.store.db import reading
 from hub.web import formats
 from hub.web.faults import read_fault
@@ -83,7 +83,7 @@ def show_evaluation(evaluation_id: UUID) -> str:
         plan = scenarios.load_plan(session, evaluation.scenario_id)
         counts = scenarios.count_decisions(session, [evaluation.id])
         page = scenarios.page_decisions(session, evaluation.id, reason=reason or None, after=after, limit=PAGE + 1)
-        effects = boxes.count_effects(session, [evaluation.id])
+        effects = dues.count_effects(session, [evaluation.id])
     return render_template(
         "admin/evaluation.html",
         evaluation=evaluation,
