@@ -13,7 +13,7 @@ import orjson
 
 from hub.core.connector import Declaration, StreamInfo
 from hub.core.redact import redact_value
-from hub.core.types import Counts, Raw, Standard, Target
+from hub.core.types import Counts, Raw, Target
 from hub.mapping import convert
 from hub.mapping.apply import FieldError, Mapped, RecordInvalid, compile_reads
 from hub.mapping.convert import Unfit
@@ -21,10 +21,10 @@ from hub.mapping.dictionary import ReadMapping
 from hub.mapping.paths import Misplaced, compile_path
 from hub.mapping.reading import field_error
 from hub.rules.events import is_paid
-from hub.rules.identity import Claim, Claimant, Resolver, is_placeholder_email, is_placeholder_phone
 from hub.services.evidence import note_acts
-from hub.store import contacts, orders, quarantine, records
-from hub.store.db import Session, lock_identities, new_id
+from hub.services.people import claimant_of, names_somebody, resolve, save_profiles
+from hub.store import orders, quarantine, records
+from hub.store.db import Session, lock_identities
 
 IN = "in"
 
@@ -199,9 +199,12 @@ def _store_contacts(session: Session, batch: _Batch) -> None:
     claimants = []
     for item in batch.mapped:
         known = batch.known.get(item.external_id)
-        claimants.append(_claimant(item.external_id, item.standard, known.contact_id if known else None))
-    claims = _resolve(session, claimants)
-    _save_profiles(session, batch, [(claim, item.standard, True) for claim, item in zip(claims, batch.mapped, strict=True)])
+        claimants.append(claimant_of(item.external_id, item.standard, known.contact_id if known else None))
+    claims = resolve(session, claimants)
+    claimed = list(zip(claims, batch.mapped, strict=True))
+    save_profiles(session, [(claim, item.standard) for claim, item in claimed], batch.now, overwrite=True)
+    for claim, item in claimed:
+        batch.contact_of[item.external_id] = claim.contact_id
 
 
 def _store_orders(session: Session, batch: _Batch) -> None:
@@ -215,15 +218,16 @@ def _store_orders(session: Session, batch: _Batch) -> None:
         known = batch.known.get(item.external_id)
         linked = (buyer.contact_id if buyer else None) or (known.contact_id if known else None)
         # What somebody typed into an order of a registered customer may be another person's: no identifier of theirs.
-        claimants.append(_claimant(item.external_id, item.standard, linked, bare=buyer is not None))
+        claimants.append(claimant_of(item.external_id, item.standard, linked, bare=buyer is not None))
         claimants[-1].buyer = item.standard.get("buyer_id")
     nameable = [
         (claimant, item)
         for claimant, item in zip(claimants, batch.mapped, strict=True)
-        if claimant.linked or _names_somebody(claimant) or "buyer_id" in item.standard
+        if claimant.linked or names_somebody(claimant) or "buyer_id" in item.standard
     ]
-    claims = _resolve(session, [claimant for claimant, _ in nameable])
-    _save_profiles(session, batch, [(claim, item.standard, False) for claim, (_, item) in zip(claims, nameable, strict=True)])
+    claims = resolve(session, [claimant for claimant, _ in nameable])
+    named = [(claim, item.standard) for claim, (_, item) in zip(claims, nameable, strict=True)]
+    save_profiles(session, named, batch.now, overwrite=False)
     for claim, (claimant, item) in zip(claims, nameable, strict=True):
         batch.contact_of[claimant.external_id] = claim.contact_id
         buyer_id = item.standard.get("buyer_id")
@@ -258,71 +262,6 @@ def _order_row(batch: _Batch, item: Mapped) -> dict[str, Any]:
         "total": total,
         "refunded": refunded,
     }
-
-
-def _claimant(external_id: str, standard: Standard, linked: str | None, *, bare: bool = False) -> Claimant:
-    return Claimant(
-        external_id=external_id,
-        email=None if bare else standard.get("email"),
-        phone=None if bare else standard.get("phone"),
-        first_name=standard.get("first_name"),
-        last_name=standard.get("last_name"),
-        linked=linked,
-    )
-
-
-def _names_somebody(claimant: Claimant) -> bool:
-    by_email = bool(claimant.email) and not is_placeholder_email(claimant.email or "")
-    return by_email or (bool(claimant.phone) and not is_placeholder_phone(claimant.phone or ""))
-
-
-def _resolve(session: Session, claimants: Sequence[Claimant]) -> list[Claim]:
-    emails = {claimant.email for claimant in claimants if claimant.email}
-    phones = {claimant.phone for claimant in claimants if claimant.phone}
-    resolver = Resolver(
-        contacts.owners(session, "email", emails) if emails else {},
-        contacts.owners(session, "phone", phones) if phones else {},
-    )
-    return [resolver.resolve(claimant, new_id()) for claimant in claimants]
-
-
-def _save_profiles(session: Session, batch: _Batch, claimed: Sequence[tuple[Claim, Standard, bool]]) -> None:
-    """Write the contacts that are new or differ now. `overwrite` sources say how a person is called today; others fill gaps."""
-    fresh = {claim.contact_id for claim, _, _ in claimed if claim.new}
-    stored = contacts.profiles(session, {claim.contact_id for claim, _, _ in claimed} - fresh)
-    touched: dict[str, dict[str, Any]] = {}
-    identifiers: list[dict[str, Any]] = []
-    for claim, standard, overwrite in claimed:
-        contact_id = claim.contact_id
-        current = touched.get(contact_id) or stored.get(contact_id)
-        if current is None:
-            touched[contact_id] = current = {**_NOBODY, "id": contact_id, "created_at": batch.now, "updated_at": batch.now}
-            current |= _improve(current, standard, overwrite)
-        elif better := _improve(current, standard, overwrite):
-            touched[contact_id] = {**current, **better, "updated_at": batch.now}
-        for kind, value in claim.identifiers:
-            identifiers.append({"kind": kind, "value": value, "contact_id": contact_id, "created_at": batch.now})
-    contacts.save_contacts(session, list(touched.values()))
-    contacts.save_identifiers(session, identifiers)
-    if batch.intake.target is Target.CONTACT:
-        for (claim, _, _), item in zip(claimed, batch.mapped, strict=True):
-            batch.contact_of[item.external_id] = claim.contact_id
-
-
-_NOBODY: dict[str, Any] = dict.fromkeys(contacts.PROFILE)
-"""What is known of somebody new."""
-
-
-def _improve(current: Mapping[str, Any], standard: Standard, overwrite: bool) -> dict[str, Any]:
-    better: dict[str, Any] = {}
-    for name in contacts.PROFILE:
-        value = standard.get(name)
-        if not value or value == current[name] or (current[name] and not overwrite):
-            continue
-        if (name == "email" and is_placeholder_email(value)) or (name == "phone" and is_placeholder_phone(value)):
-            continue
-        better[name] = value
-    return better
 
 
 def _store_records(session: Session, batch: _Batch) -> None:

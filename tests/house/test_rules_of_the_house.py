@@ -13,9 +13,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "hub").rglob("*.py"))
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60
 TOO_LONG = {
-    "hub/store/boxes.py": 360,
-    "hub/services/intake.py": 350,
-    "hub/services/delivery.py": 330,
+    "hub/store/boxes.py": 310,
     "hub/connectors/hubspot/simulator.py": 310,
 }
 LONG_FUNCTIONS = {"hub/services/connections.py: connect": 64}
