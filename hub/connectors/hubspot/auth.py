@@ -62,7 +62,10 @@ def make_auth(account: Account) -> Auth:
 def base_url(account: Account) -> str:
     """The API's address: HubSpot's own over https, or a simulator on this machine (the transport's guard asks for more)."""
     url = (account.credentials.get("url") or DEFAULT_URL).strip().rstrip("/")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Invalid("The address cannot be used", fields={"url": "This is not a web address"}, cause=str(error)) from error
     host = (parts.hostname or "").lower()
     ours = parts.scheme in ("http", "https") and host in LOOPBACK
     theirs = parts.scheme == "https" and (host == "hubapi.com" or host.endswith(".hubapi.com"))
