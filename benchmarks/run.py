@@ -1,4 +1,4 @@
-"""All benchmarks, and which lines of the issue hold. Moderate sizes in at most ten minutes; `--full` for the issue's own.
+"""All benchmarks, and what is promised and what holds. Moderate sizes in at most ten minutes; `--full` for the full ones.
 
 Ends with 0 also where a line is not held, with another code where a benchmark itself broke.
 """
@@ -18,7 +18,7 @@ from harness import BENCH_PYTHON, HERE, Line, databases, load, show
 
 @dataclass(frozen=True)
 class Job:
-    """One benchmark as it is started; `full` are the issue's sizes."""
+    """One benchmark as it is started; `full` are the sizes that are promised."""
 
     title: str
     script: str
@@ -61,7 +61,7 @@ JOBS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--full", action="store_true", help="the issue's own sizes (about an hour)")
+    parser.add_argument("--full", action="store_true", help="the sizes that are promised (about an hour)")
     parser.add_argument("--only", action="append", choices=[job.title for job in JOBS], help="may be repeated")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()
@@ -97,7 +97,7 @@ def _show(found: dict[str, dict[str, Any]], lines: list[Line]) -> None:
         for name, one in rates.items()
     ]
     show("Rates (medians)", ("runner", "records/s", "peak MB", "CPU s", "calls", "429"), rows)
-    show(f"Lines of the issue ({load()})", ("line", "measured", "aim", ""), [line.row() for line in lines])
+    show(f"What is promised ({load()})", ("line", "measured", "aim", ""), [line.row() for line in lines])
 
 
 def _push_rates(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
