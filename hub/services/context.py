@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from hub.connectors import Platform
 from hub.core.connector import Limits
@@ -32,6 +32,8 @@ class Context:
     budget: Callable[[str, Limits], Budget]
     lock: Callable[[str], AbstractContextManager[bool]]
     holds: Holds
+    lines: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    """Connectors that this process keeps open between jobs, by connection and lane."""
 
 
 Stop = Callable[[], bool]

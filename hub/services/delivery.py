@@ -81,13 +81,13 @@ def deliver(context: Context, parcel: Parcel, owner: str, stop: Stop) -> int:
     with reading() as session:
         row = connections.get_connection(session, parcel.connection_id)
     try:
-        # Before anything is claimed: a dictionary or a key that cannot be read must not make claims run out.
+        # Before anything is claimed: a dictionary that cannot be read must not make claims run out.
         translate = outgoing(row.platform, row.options)
-        line = _open_line(context, row, Lane(parcel.lane))
     except HubError as error:
         note_obstacle(context, row, error)
         context.holds.hold(str(parcel), OBSTACLE_SECONDS)
         return 0
+    line: _Line | None = None
     while True:
         with transaction() as session:
             row = connections.get_connection(session, parcel.connection_id)
@@ -97,11 +97,27 @@ def deliver(context: Context, parcel: Parcel, owner: str, stop: Stop) -> int:
         if items is None:
             return settled
         if items:
+            try:
+                line = line or _line(context, row, Lane(parcel.lane))
+            except HubError as error:
+                settle_failure(context, parcel, owner, row, items, error, called=False)
+                return settled
             if not _send(context, parcel, owner, row, line, items):
                 return settled
             settled += len(items)
         if time.monotonic() > deadline or stop():
             return settled
+
+
+def _line(context: Context, row: ConnectionRow, lane: Lane) -> _Line:
+    """The line of this process to the account, kept from job to job with its open connections; a new one when the account was
+    connected anew."""
+    key = (row.id, lane.value)
+    kept = context.lines.get(key)
+    if kept is None or kept[0] != (row.updated_at, id(context.budget)):
+        kept = context.lines[key] = ((row.updated_at, id(context.budget)), _open_line(context, row, lane))
+    line: _Line = kept[1]
+    return line
 
 
 def _claim(
