@@ -83,7 +83,7 @@ def settle_results(
     now = context.now()
     by_outcome: dict[Outcome, list[tuple[Item, Result]]] = {}
     for item, result in zip(items, results, strict=True):
-        by_outcome.setdefault(result.outcome, []).append((item, result))
+        by_outcome.setdefault(_outcome(parcel, item, result), []).append((item, result))
     postponed = by_outcome.pop(Outcome.POSTPONED, [])
     if by_outcome:
         hopeless = [pair for pair in postponed if pair[0].outgoing.attempt >= NO_VERDICT_LIMIT]
@@ -106,6 +106,12 @@ def settle_results(
         context.holds.hold(parcel.lane_key, max(wait, 0.05))
         return False
     return True
+
+
+def _outcome(parcel: Parcel, item: Item, result: Result) -> Outcome:
+    """A start that is «unchanged» on a later attempt was made by an earlier one, whose answer we never heard."""
+    repeated = parcel.effect == Effect.START_AUTOMATION and item.outgoing.attempt > 1
+    return Outcome.CREATED if repeated and result.outcome is Outcome.UNCHANGED else result.outcome
 
 
 def _settle_verdict(

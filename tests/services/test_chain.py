@@ -478,6 +478,7 @@ def test_a_platform_that_fails_now_and_then_gets_everything_once(pair: Any, cloc
     state = pair.crm.state()
     assert (state["contacts"], state["triggered"], state["triggered_twice"]) == (2, 2, 0)
     assert {row.state for row in effects()} == {"done"}
+    assert {row.outcome for row in effects(effect="start_automation")} == {"created"}, "counted as the platform counts"
 
 
 @pytest.mark.parametrize("automation", ["list", "workflow"])
