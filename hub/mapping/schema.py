@@ -54,7 +54,7 @@ class HubField(fields.Field[Any]):
             raise
 
     def read(self, value: Any, data: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} says how its values are read")
 
 
 class TextField(HubField):

@@ -245,8 +245,3 @@ def request_due_syncs(context: Context) -> list[str]:
         except Refused as error:
             log.warning("a scheduled sync was not started: %s", error, extra={"connection": connection_id})
     return groups
-
-
-def group_finished(group_id: str) -> bool:
-    with reading() as session:
-        return all(run.state in (RunState.DONE, RunState.FAILED) for run in runs.list_runs(session, group_id=group_id))

@@ -102,10 +102,6 @@ def set_state(session: Session, connection_id: str, state: str, error: Mapping[s
     )
 
 
-def set_options(session: Session, connection_id: str, options: Mapping[str, Any], now: datetime) -> None:
-    session.execute(sa.update(connection).where(connection.c.id == connection_id).values(options=dict(options), updated_at=now))
-
-
 def take_due_syncs(session: Session, now: datetime, next_at: datetime) -> Sequence[str]:
     """Ids of active connections whose scheduled sync is due; their next time is set, so that each is taken once."""
     due = session.scalars(

@@ -62,19 +62,6 @@ def clear_entries(
         session.execute(sa.delete(quarantine).where(bulk.among(session, quarantine.c.id, found)))
 
 
-def quarantined_ids(session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str]) -> set[str]:
-    return set(
-        session.scalars(
-            sa.select(quarantine.c.external_id).where(
-                quarantine.c.connection_id == connection_id,
-                quarantine.c.direction == direction,
-                quarantine.c.stream == stream,
-                bulk.among(session, quarantine.c.external_id, external_ids),
-            )
-        )
-    )
-
-
 def list_entries(session: Session, *, connection_id: str | None = None, limit: int = 100) -> Sequence[sa.Row[Any]]:
     statement = sa.select(quarantine, connection.c.name.label("connection_name")).join(
         connection, connection.c.id == quarantine.c.connection_id
@@ -82,10 +69,6 @@ def list_entries(session: Session, *, connection_id: str | None = None, limit: i
     if connection_id:
         statement = statement.where(quarantine.c.connection_id == connection_id)
     return session.execute(statement.order_by(quarantine.c.last_at.desc(), quarantine.c.id).limit(limit)).all()
-
-
-def count_entries(session: Session) -> int:
-    return session.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0
 
 
 def page_entries(
