@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -191,7 +192,8 @@ class Server:
         if self._thread.is_alive():
             # Workers first: one that ends its answer after the hang-up would wake a loop that is gone.
             self._server.task_dispatcher.shutdown(timeout=1)
-            self._server.trigger.pull_trigger(self._hang_up)
+            with suppress(OSError):  # the loop ended by itself between the question and the call
+                self._server.trigger.pull_trigger(self._hang_up)
             self._thread.join(timeout=5)
         else:
             self._server.close()
