@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import LockError
 from redis.retry import Retry
 
-from hub import connectors, web
+from hub import connectors
 from hub.core.connector import Limits
 from hub.core.http import Budget
 from hub.core.logs import configure_logs
@@ -31,8 +31,11 @@ LOCK_SECONDS = 60.0
 """A lock's life: longer than the call it guards may take (see Settings.lease)."""
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application for web, workers and command line alike. Nothing is started and no call is made."""
+def create_app(settings: Settings | None = None, *, pages: bool = False) -> Flask:
+    """The application for web, workers and command line alike. Nothing is started and no call is made.
+
+    `pages`: with the console and the API; workers and commands need neither and stay small without.
+    """
     settings = settings or read_settings()
     configure_logs(settings.log_level, settings.log_format)
     settings.data.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["hub"] = make_context(settings, redis)
     app.extensions["hub_redis"] = redis
     app.extensions["hub_queues"] = Queues(redis, settings.namespace)
-    web.register(app)
+    if pages:
+        from hub import web  # what it stands on takes tens of megabytes, which workers need not carry
+
+        web.register(app)
     return app
 
 
@@ -91,4 +97,4 @@ def make_context(settings: Settings, redis: Redis) -> Context:
 
 def wsgi() -> Any:
     """For gunicorn: `gunicorn "hub.app:wsgi()"`."""
-    return create_app()
+    return create_app(pages=True)

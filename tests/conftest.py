@@ -23,6 +23,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -180,7 +181,7 @@ def open_app(settings: Settings) -> Iterator[Flask]:
     """The application as the doors build it; its log goes where pytest looks, and its connections are closed."""
     root = logging.getLogger()
     handlers = root.handlers[:]
-    app = create_app(settings)
+    app = create_app(settings, pages=True)
     root.handlers[:] = handlers
     try:
         yield app
@@ -193,6 +194,29 @@ def open_app(settings: Settings) -> Iterator[Flask]:
 @pytest.fixture
 def settings(database: str, redis_url: str, tmp_path: Path) -> Settings:
     return make_settings(tmp_path / "data", database, redis_url)
+
+
+def add_user(app: Flask, *roles: str, email: str = "", active: bool = True) -> Any:
+    """A user with these roles, as the hub keeps them; returns the row. Must run in the application's context."""
+    datastore = app.extensions["hub_security"].datastore
+    address = email or f"{roles[0] if roles else 'nobody'}@hub.example"
+    found = datastore.find_user(email=address)
+    if found is None:
+        found = datastore.create_user(email=address, name=address.partition("@")[0].title(), active=active)
+        for name in roles:
+            datastore.add_role_to_user(found, datastore.find_or_create_role(name))
+        datastore.commit()
+    return found
+
+
+def sign_in(client: FlaskClient, user: Any) -> None:
+    """The session that a complete sign-in leaves, without the steps of one."""
+    with client.session_transaction() as session:
+        session["_user_id"] = user.fs_uniquifier
+        session["_fresh"] = True
+        session["fs_cc"] = "set"
+        session["fs_paa"] = time.time()
+        session["identity.id"] = user.fs_uniquifier
 
 
 class Clock:

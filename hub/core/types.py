@@ -49,6 +49,16 @@ class Lane(StrEnum):
     BULK = "bulk"
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something: a user, an API token, a terminal on the hub's machine, or the hub itself."""
+
+    kind: str
+    id: str
+    name: str
+    address: str = ""
+
+
 class RunState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"

@@ -12,6 +12,8 @@ import orjson
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.orm import Session
 
 from hub.core.errors import SetupError
@@ -43,6 +45,14 @@ class Vault:
             )
         self._keys = {hashlib.sha256(key).hexdigest()[:16]: AESGCM(key) for key in keys}
         self._newest = next(iter(self._keys))
+        self._roots = dict(zip(self._keys, keys, strict=True))
+
+    def derive(self, purpose: str) -> dict[str, str]:
+        """A key for another purpose out of each of ours, newest first, by our key's id (HKDF-SHA-256, RFC 5869)."""
+        return {
+            key_id: base64.urlsafe_b64encode(HKDF(SHA256(), 32, None, purpose.encode()).derive(root)).decode()
+            for key_id, root in self._roots.items()
+        }
 
     def seal(self, connection_id: str, name: str, values: Mapping[str, str]) -> tuple[str, bytes]:
         """(key id, sealed bytes)."""

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, current_app, jsonify
 
 from hub.core.errors import HubError
 from hub.store import readiness
+from hub.web.access import open_to_all
 from hub.web.errors import as_json
 
 health = Blueprint("health", __name__)
@@ -26,12 +27,14 @@ def _fresh(answer: Response) -> Response:
 
 
 @health.get("/healthz", provide_automatic_options=False)
+@open_to_all
 def healthz() -> Response:
     """The process is up; nothing else is asked, so that an outage elsewhere does not restart it."""
     return jsonify({"healthy": True})
 
 
 @health.get("/readyz", provide_automatic_options=False)
+@open_to_all
 def readyz() -> Response:
     """Everything is there to work: database, newest migration, Redis. Else 503, naming what is missing."""
     database = readiness.database_answers()

@@ -58,14 +58,15 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_the_ledger_is_guarded_after_every_migration() -> None:
+@pytest.mark.parametrize("table", ["consent_act", "audit_entry"])
+def test_what_is_append_only_is_guarded_after_every_migration(table: str) -> None:
     kind = db.engine.dialect.name
     question = (
-        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'consent_act'"
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :name"
         if kind == "sqlite"
-        else "SELECT tgname FROM pg_trigger WHERE tgrelid = 'consent_act'::regclass AND NOT tgisinternal"
+        else "SELECT tgname FROM pg_trigger WHERE tgrelid = CAST(:name AS regclass) AND NOT tgisinternal"
     )
     with db.engine.connect() as connection:
-        found = set(connection.execute(sa.text(question)).scalars())
-    expected = {"consent_act_no_update", "consent_act_no_delete"} if kind == "sqlite" else {"consent_act_append_only"}
+        found = set(connection.execute(sa.text(question), {"name": table}).scalars())
+    expected = {f"{table}_no_update", f"{table}_no_delete"} if kind == "sqlite" else {f"{table}_append_only"}
     assert found == expected

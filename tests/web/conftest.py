@@ -18,6 +18,7 @@ from hub.core.errors import ContractBroken
 from hub.services.context import Context
 from hub.store import quarantine, runs
 from hub.store.db import new_id, transaction
+from tests.conftest import add_user, sign_in
 
 VOID = {"meta", "link", "br", "input", "hr", "img"}
 DRAWN = {"rect", "line", "path"}
@@ -121,12 +122,15 @@ class Visit:
 
 @dataclass
 class Browser:
-    """Asks as a browser on this machine does."""
+    """Asks as a browser does; signed in with `role`, unless that is empty."""
 
     app: Flask
+    role: str = "owner"
 
     def ask(self, path: str, *, method: str = "GET", address: str = "127.0.0.1", **rest: Any) -> TestResponse:
         client = self.app.test_client()
+        if self.role:
+            sign_in(client, add_user(self.app, self.role))
         return client.open(path, method=method, environ_base={"REMOTE_ADDR": address}, buffered=True, **rest)
 
     def visit(self, path: str, lang: str = "en", status: int = 200, **rest: Any) -> Visit:

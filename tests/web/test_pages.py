@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from tests.conftest import add_user, sign_in
 from tests.web.conftest import HOSTILE, Browser, Filled
 
 CLEAR_EMAIL = re.compile(r"[^\s@…<>\"'(]{2,}@[\w.-]+")
@@ -65,6 +66,7 @@ def test_the_front_door_leads_to_the_runs(browser: Browser) -> None:
 
 def test_language_is_asked_for_then_remembered_then_the_browsers_own(app: Flask) -> None:
     client = app.test_client()
+    sign_in(client, add_user(app, "owner"))
 
     def lang(path: str, accept: str) -> str:
         found = re.search(r'<html lang="(\w+)"', client.get(path, headers={"Accept-Language": accept}).text)
