@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 
 from redis import Redis
@@ -25,12 +26,26 @@ REPEAT_SECONDS = 30.0
 """A message that nobody acted on is sent again after this time: Redis may have lost it, or its worker died."""
 
 
+BEAT_SECONDS = 30.0
+"""A scheduler that has not been heard of for so long is gone."""
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Jobs by queue, live workers, and whether a scheduler was heard of lately."""
+
+    jobs: dict[str, int]
+    workers: int
+    scheduler: bool
+
+
 class Queues:
     """Hands ids to RQ. The same message is not queued twice while it waits, and is queued again when it may be lost."""
 
     def __init__(self, redis: Redis, namespace: str = "hub") -> None:
         self.redis = redis
         self._namespace = namespace
+        self._beat = f"{namespace}:schedule"
         self._queues = {name: Queue(f"{namespace}-{name.value}", connection=redis) for name in QueueName}
 
     def send(self, queue: QueueName, task: str, argument: str, key: str) -> bool:
@@ -54,6 +69,17 @@ class Queues:
         except DuplicateJobError:
             return False
         return True
+
+    def beat(self) -> None:
+        """The scheduler's sign of life."""
+        self.redis.set(self._beat, int(time.time()), ex=int(BEAT_SECONDS))
+
+    def pulse(self) -> Pulse:
+        """What the queues hold and who is there to work on them. Redis' errors pass."""
+        names = [f"rq:workers:{queue.name}" for queue in self._queues.values()]
+        members = {member for name in names for member in self.redis.smembers(name)}
+        workers = sum(bool(self.redis.exists(member)) for member in members)
+        return Pulse(self.lengths(), workers, bool(self.redis.exists(self._beat)))
 
     def has_urgent(self) -> bool:
         """Whether something urgent waits for a worker."""

@@ -75,6 +75,7 @@ class Relay:
         while not stop.is_set():
             try:
                 tick()
+                self._queues.beat()
                 wait = self.look()
                 patience = LOOK_EVERY
             except (SQLAlchemyError, RedisError, OSError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, redirect, url_for
 
-from hub.web import access, account, admin, errors, health, pages
+from hub.web import access, account, admin, errors, health, metrics, pages
 
 
 def register(app: Flask) -> None:
@@ -14,5 +14,6 @@ def register(app: Flask) -> None:
     account.register(app)
     access.register(app)
     app.register_blueprint(health.health)
+    metrics.register(app)
     app.register_blueprint(admin.admin)
     app.add_url_rule("/", "home", access.open_to_all(lambda: redirect(url_for("admin.list_runs"))))
