@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from hub import __version__
-from hub.cli import accounts, processes, runs, scenarios
+from hub.cli import accounts, processes, runs, scenarios, tokens
 from hub.cli import demo as demonstration
+from hub.cli import doctor as examination
 from hub.cli import simulate as simulators
 from hub.cli.output import TERMINATED, exit_code, explain
 from hub.cli.spoken import SpokenGroup
@@ -22,7 +23,7 @@ def hub() -> None:
     """Connects shops and CRMs, keeps what each contact allowed, and starts the CRM's own automations."""
 
 
-for module in (accounts, demonstration, processes, runs, scenarios, simulators):
+for module in (accounts, demonstration, examination, processes, runs, scenarios, simulators, tokens):
     for command in module.COMMANDS:
         hub.add_command(command)
 

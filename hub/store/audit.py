@@ -91,7 +91,7 @@ def append_entry(
 
 
 def _digest(row: Mapping[str, Any]) -> str:
-    covered = {name: value for name, value in row.items() if name != "hash"}
+    covered = {str(name): value for name, value in row.items() if name != "hash"}
     covered["at"] = row["at"].astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from hub.core.roles import Permission, permissions_of
 from hub.core.types import RunState
+from hub.store import users
 from hub.store.boxes import IS_OPEN, EffectState, outbox
 from hub.store.connections import connection
 from hub.store.contacts import contact
@@ -126,3 +129,33 @@ def _quarantine(session: Session, names: dict[str, str]) -> dict[tuple[str, str]
     columns = (quarantine.c.connection_id, quarantine.c.direction)
     rows = session.execute(sa.select(*columns, sa.func.count()).group_by(*columns))
     return {(names.get(connection_id, connection_id), direction): number for connection_id, direction, number in rows}
+
+
+@dataclass(frozen=True)
+class People:
+    """Users who can sign in; `publishers` are those who may publish what another handed in."""
+
+    active: int
+    by_role: dict[str, int]
+    publishers: int
+    without_second_factor: int
+
+
+def count_people(session: Session) -> People:
+    held: dict[str, set[str]] = {}
+    rows = session.execute(
+        sa.select(users.user.c.id, users.role.c.name)
+        .join(users.user_role, users.user_role.c.user_id == users.user.c.id)
+        .join(users.role, users.role.c.id == users.user_role.c.role_id)
+        .where(users.user.c.active)
+    )
+    for user_id, name in rows:
+        held.setdefault(user_id, set()).add(name)
+    by_role = Counter(name for names in held.values() for name in names)
+    publishers = sum(Permission.SCENARIOS_APPROVE in permissions_of(names) for names in held.values())
+    bare = sa.select(sa.func.count()).where(
+        users.user.c.active,
+        users.user.c.tf_primary_method.is_(None),
+        ~sa.exists().where(users.passkey.c.user_id == users.user.c.id),
+    )
+    return People(len(held), dict(by_role), publishers, session.scalar(bare.select_from(users.user)) or 0)
