@@ -88,6 +88,21 @@ def configure(app: Flask, url: str) -> None:
         _listen(db.engine)
 
 
+@sa.event.listens_for(db.session, "after_begin")
+def _begin_late(session: Session, _transaction: object, connection: Connection) -> None:
+    """Flask-Security's session reads first and may write later, which SQLite refuses when somebody wrote in between: it
+    reads without a transaction, and takes the writer's lock when it has something to write."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("ROLLBACK")
+
+
+@sa.event.listens_for(db.session, "before_flush")
+def _begin_to_write(session: Session, _context: object, _instances: object) -> None:
+    connection = session.connection()
+    if connection.dialect.name == "sqlite" and not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _listen(engine: sa.Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
