@@ -5,10 +5,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint bench format messages lock clean
+.PHONY: help install demo up test lint bench screenshots format messages lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## set up .venv from requirements.lock (seconds when nothing changed)
 
@@ -42,6 +42,9 @@ bench: install .venv-bench/.installed  ## measure the pull and the push beside t
 	@$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
+
+screenshots: install  ## take the pictures of the documentation anew (needs Chromium)
+	@HUB_TEST_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/browser/test_pictures.py $(ARGS)
 
 format: install  ## bring the code into shape
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
