@@ -24,9 +24,10 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from hub.app import create_app, redis_url
-from hub.cli.processes import migrate
+from hub.cli.parent import PARENT
+from hub.cli.schema import migrate
 from hub.cli.session import workers_running
-from hub.cli.stack import PARENT, Stack
+from hub.cli.stack import Stack
 from hub.core.errors import SetupError
 from hub.core.settings import Settings, read_settings, variable
 from hub.core.types import RunState

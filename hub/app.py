@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
-from flask_migrate import Migrate
 from redis import Redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import LockError
@@ -26,6 +25,7 @@ from hub.store.db import configure, db
 from hub.store.holds import RedisHolds
 from hub.store.limits import RedisBudget
 from hub.store.redis_server import EmbeddedRedis
+from hub.transport.oidc import OidcProvider
 
 LOCK_SECONDS = 60.0
 """A lock's life: longer than the call it guards may take (see Settings.lease)."""
@@ -42,15 +42,26 @@ def create_app(settings: Settings | None = None, *, pages: bool = False) -> Flas
     app = Flask("hub.web")
     app.config["HUB_SETTINGS"] = settings
     configure(app, settings.sql_url)
-    Migrate(app, db, directory="migrations", render_as_batch=settings.sql_url.startswith("sqlite"))
     redis = connect_redis(settings)
     app.extensions["hub"] = make_context(settings, redis)
     app.extensions["hub_redis"] = redis
     app.extensions["hub_queues"] = Queues(redis, settings.namespace)
     if pages:
+        if settings.oidc_issuer:
+            app.extensions["hub_oidc"] = OidcProvider(settings)
         from hub import web  # what it stands on takes tens of megabytes, which workers need not carry
 
         web.register(app)
+    return app
+
+
+def with_migrations(app: Flask) -> Flask:
+    """The same application, able to migrate its database; workers need not carry what that takes."""
+    from flask_migrate import Migrate
+
+    if "migrate" not in app.extensions:
+        url = app.config["HUB_SETTINGS"].sql_url
+        Migrate(app, db, directory="migrations", render_as_batch=url.startswith("sqlite"))
     return app
 
 

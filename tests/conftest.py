@@ -27,9 +27,10 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from itsdangerous import URLSafeTimedSerializer
 from redis import Redis
 
-from hub.app import create_app
+from hub.app import create_app, with_migrations
 from hub.core.redact import forget_secrets
 from hub.core.settings import Settings, read_settings
 from hub.services import connections, delivery, evaluate, sync
@@ -181,7 +182,7 @@ def open_app(settings: Settings) -> Iterator[Flask]:
     """The application as the doors build it; its log goes where pytest looks, and its connections are closed."""
     root = logging.getLogger()
     handlers = root.handlers[:]
-    app = create_app(settings, pages=True)
+    app = with_migrations(create_app(settings, pages=True))
     root.handlers[:] = handlers
     try:
         yield app
@@ -217,6 +218,13 @@ def sign_in(client: FlaskClient, user: Any) -> None:
         session["fs_cc"] = "set"
         session["fs_paa"] = time.time()
         session["identity.id"] = user.fs_uniquifier
+
+
+def form_token(client: FlaskClient) -> str:
+    """A token for this client's forms, as a page would carry it (field `csrf_token` or header `X-CSRFToken`)."""
+    with client.session_transaction() as session:
+        raw = session.setdefault("csrf_token", "0" * 40)
+    return str(URLSafeTimedSerializer(client.application.secret_key or "", salt="wtf-csrf-token").dumps(raw))
 
 
 class Clock:

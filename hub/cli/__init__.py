@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
 from hub import __version__
-from hub.cli import accounts, processes, runs, scenarios, tokens
-from hub.cli import demo as demonstration
-from hub.cli import doctor as examination
-from hub.cli import simulate as simulators
 from hub.cli.output import TERMINATED, exit_code, explain
 from hub.cli.spoken import SpokenGroup
 
+PLACES = {
+    **dict.fromkeys(("connect", "connections", "check"), "accounts"),
+    **dict.fromkeys(("init", "up", "serve"), "processes"),
+    **dict.fromkeys(("work", "schedule"), "working"),
+    **dict.fromkeys(("sync", "runs"), "runs"),
+    "demo": "demo",
+    "doctor": "doctor",
+    "scenario": "scenarios",
+    "simulate": "simulate",
+    "token": "tokens",
+    "user": "users",
+}
+"""Each command's file. It is imported when the command is called: a worker need not carry what the others stand on."""
 
-@click.group(cls=SpokenGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class Commands(SpokenGroup):
+    """Finds its commands in the files of this folder."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in PLACES and cmd_name not in self.commands:
+            for command in import_module(f"hub.cli.{PLACES[cmd_name]}").COMMANDS:
+                self.add_command(command)
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="hub")
 def hub() -> None:
     """Connects shops and CRMs, keeps what each contact allowed, and starts the CRM's own automations."""
-
-
-for module in (accounts, demonstration, examination, processes, runs, scenarios, simulators, tokens):
-    for command in module.COMMANDS:
-        hub.add_command(command)
 
 
 def _terminate(number: int, frame: Any) -> None:

@@ -14,14 +14,18 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import click
+from flask import Flask
 
 from hub.app import create_app
 from hub.cli.demo_place import alone, fresh_schema
 from hub.cli.output import NOT_ALL_WELL, print_json, print_table, run_json, tell
-from hub.cli.processes import migrate, stop_on_signals
+from hub.cli.parent import PARENT
+from hub.cli.processes import tell_set_up_link, warn_if_exposed
 from hub.cli.runs import follow, runs_table
 from hub.cli.scenarios import follow_evaluation, tell_figures
-from hub.cli.stack import PARENT, Stack, await_web, check_loopback, choose_port
+from hub.cli.schema import migrate
+from hub.cli.stack import Stack, await_web, choose_port
+from hub.cli.working import stop_on_signals
 from hub.core.errors import SetupError
 from hub.core.settings import Settings, read_settings, variable
 from hub.services import connections, evaluate, summary, sync
@@ -59,7 +63,7 @@ class Simulated:
 def demo(once: bool, customers: int, port: int | None, as_json: bool) -> None:
     """Run the main job against a simulated shop and CRM, in data of its own that is made anew each time."""
     chosen = read_settings(port=port)
-    check_loopback(chosen.host)
+    warn_if_exposed(chosen)
     started = time.perf_counter()
     with ExitStack() as stack:
         stack.enter_context(alone(chosen))
@@ -79,7 +83,7 @@ def demo(once: bool, customers: int, port: int | None, as_json: bool) -> None:
         result["seconds"] = round(time.perf_counter() - started, 3)
         _report(result, as_json)
         if not once and not result["error"]:
-            _stay(processes, settings, stop_on_signals())
+            _stay(app, processes, settings, stop_on_signals())
     if (
         result["error"]
         or result["triggered"] != result["simulators"]["hubspot"]["triggered"]
@@ -221,12 +225,14 @@ class _Row:
         self.__dict__.update(values, connection_name=values["connection"])
 
 
-def _stay(processes: Stack, settings: Settings, stopping: Any) -> None:
+def _stay(app: Flask, processes: Stack, settings: Settings, stopping: Any) -> None:
     port = choose_port(settings.host, settings.port) if _is_free(settings) else choose_port(settings.host, 0)
+    processes.environ = {**processes.environ, variable("port"): str(port)}  # links in letters lead to it
     processes.start_web(settings.host, port)
     url = f"http://{settings.host}:{port}"
     await_web(url)
-    tell("The console is open at {url}/admin/runs (this machine only). Ctrl-C ends the demo.", url=url)
+    tell("The console is open at {url}. Ctrl-C ends the demo.", url=url)
+    tell_set_up_link(app, url)
     while not stopping.wait(0.5):
         processes.watch()
 

@@ -1,4 +1,4 @@
-"""What every command says and how: language, JSON for machines, progress for people, exit codes."""
+"""What every command says and how: language, JSON for machines, exit codes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,6 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from hub.core import texts
 from hub.core.errors import (
@@ -34,6 +22,7 @@ from hub.core.errors import (
     Unavailable,
 )
 from hub.core.settings import read_settings
+from hub.core.types import Actor
 
 log = logging.getLogger("hub.cli")
 
@@ -49,6 +38,8 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 """First match wins; 0 done, 1 a fault of the hub, 2 wrong usage, 9 done but not everything went well, 130 interrupted."""
 
 NOT_ALL_WELL = 9
+TERMINAL = Actor("terminal", "terminal", "terminal")
+"""Who acts in the audit trail: whoever sits at the hub's own machine."""
 TERMINATED = 143
 """Ended by SIGTERM, with everything that the command had started."""
 
@@ -87,29 +78,6 @@ def explain(error: Exception) -> None:
         return
     log.exception("a fault of the hub")
     tell("The hub itself has a fault: {kind}. The log above says where.", kind=type(error).__name__)
-
-
-class Rate(ProgressColumn):
-    """Records a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s".replace(",", " "))
-
-
-def progress(*, quiet: bool) -> Progress:
-    """A bar with rate and time left on standard error; silent for machines, plain lines where there is no terminal."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
-        transient=False,
-    )
 
 
 def headings(*texts: str) -> list[str]:

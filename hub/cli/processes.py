@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from pathlib import Path
-from typing import Any
 
 import click
-from alembic.util import CommandError
 from flask import Flask
-from flask_migrate import upgrade
-from sqlalchemy.exc import OperationalError
 
-import hub
 from hub.app import create_app
-from hub.cli.output import print_json, tell
-from hub.cli.stack import Stack, await_web, check_loopback, choose_port, end_with_parent, web_command
-from hub.core.errors import SetupError
-from hub.core.settings import read_settings
-from hub.jobs.relay import Relay
-from hub.jobs.schedule import Schedule
-from hub.jobs.worker import work as run_worker
-from hub.store import db
-
-MIGRATIONS = Path(hub.__file__).parent.parent / "migrations"
-
-
-def migrate(app: Flask) -> str:
-    """Bring the database to the newest schema; returns the database's name and version."""
-    with app.app_context():
-        try:
-            upgrade(directory=str(MIGRATIONS))
-            return db.ping()
-        except OperationalError as error:
-            cause = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
-            raise SetupError(
-                "The database does not answer",
-                subject="HUB_DATABASE_URL",
-                cause=cause,
-                cure="Check the address and that the server runs",
-            ) from error
-        except CommandError as error:
-            raise SetupError(
-                "The database was made by a newer version of the hub",
-                subject="HUB_DATABASE_URL",
-                cause=str(error),
-                cure="Install that version, or restore the backup from before",
-            ) from error
+from hub.cli.output import TERMINAL, print_json, tell
+from hub.cli.schema import migrate
+from hub.cli.stack import Stack, await_web, choose_port, is_exposed, web_command
+from hub.cli.working import stop_on_signals
+from hub.core.settings import Settings, read_settings, variable
+from hub.services import invitations
+from hub.services.audit import acting
 
 
 @click.command()
@@ -71,66 +37,61 @@ def init(as_json: bool) -> None:
 def up(port: int | None, workers: int | None) -> None:
     """Run everything on this machine: Redis, scheduler, workers and the console. Ctrl-C stops it cleanly."""
     settings = read_settings(port=port, workers=workers)
-    check_loopback(settings.host)
+    warn_if_exposed(settings)
     chosen = choose_port(settings.host, settings.port)
     stopping = stop_on_signals()
-    with Stack(settings) as stack:
-        database = migrate(create_app(settings))
+    with Stack(settings, {variable("port"): str(chosen)}) as stack:
+        app = create_app(settings)
+        database = migrate(app)
         stack.start_workers(settings.workers)
         stack.start_web(settings.host, chosen)
         url = f"http://{settings.host}:{chosen}"
         await_web(url)
         tell(
-            "The hub is up: {url}/admin/runs ({database}, {workers} workers)",
-            url=url,
+            "The hub is up: {url} ({database}, {workers} workers). Ctrl-C stops it.",
+            url=settings.public_url or url,
             database=database,
             workers=settings.workers,
         )
-        tell("No login yet: the console answers on this machine only. Ctrl-C stops the hub.")
+        tell_set_up_link(app, settings.public_url or url)
         while not stopping.wait(0.5):
             for child in stack.watch():
                 tell("Started again: {name}", name=child.name)
         tell("Stopping: workers finish their batch …")
 
 
-def stop_on_signals() -> threading.Event:
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    return stopping
+def tell_set_up_link(app: Flask, url: str) -> None:
+    """While there is no owner, each start prints a new link by which the first one is made."""
+    with app.app_context(), acting(TERMINAL):
+        link = invitations.set_up_link(app.extensions["hub"], url.rstrip("/"))
+    if link:
+        tell("Nobody owns this hub yet. Whoever opens this link within 24 hours becomes its owner:\n\n  {link}\n", link=link)
+
+
+def warn_if_exposed(settings: Settings) -> None:
+    if is_exposed(settings):
+        tell(
+            "Warning: the console answers on {host} without https, so passwords pass in clear. Put a reverse proxy with https "
+            "before it and set HUB_PUBLIC_URL (docs/operations.md).",
+            host=settings.host,
+        )
 
 
 @click.command()
 @click.option("--port", type=int, help="Port of the console; 0 picks a free one.")
 def serve(port: int | None) -> None:
-    """Run the console alone (gunicorn). It has no login yet and binds to this machine only."""
+    """Run the console alone (gunicorn)."""
     settings = read_settings(port=port)
-    check_loopback(settings.host)
+    warn_if_exposed(settings)
     chosen = choose_port(settings.host, settings.port)
-    tell("The console: http://{host}:{port}/admin/runs (this machine only)", host=settings.host, port=chosen)
+    url = settings.public_url or f"http://{settings.host}:{chosen}"
+    app = create_app(settings)
+    migrate(app)
+    tell("The console: {url}", url=url)
+    tell_set_up_link(app, url)
+    os.environ[variable("port")] = str(chosen)
     command = web_command(settings, settings.host, chosen)
     os.execv(command[0], command)  # noqa: S606 - signals reach the server itself
 
 
-@click.command()
-@click.option("--burst", is_flag=True, help="End when the queues are empty.")
-def work(burst: bool) -> None:
-    """Run one worker; start as many as the machines have processors, on any number of machines."""
-    end_with_parent()
-    app = create_app()
-    run_worker(app, app.extensions["hub_queues"], burst=burst)
-
-
-@click.command()
-def schedule() -> None:
-    """Run the scheduler: hands due work to the workers and starts what is periodic. One is enough, two do no harm."""
-    end_with_parent()
-    app = create_app()
-    stopping = stop_on_signals()
-    with app.app_context():
-        context: Any = app.extensions["hub"]
-        queues = app.extensions["hub_queues"]
-        Relay(queues, context.holds).run(stopping, Schedule(app, context).tick)
-
-
-COMMANDS = (init, up, serve, work, schedule)
+COMMANDS = (init, up, serve)

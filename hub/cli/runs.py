@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from hub.cli.output import NOT_ALL_WELL, error_line, exit_code, headings, print_json, print_table, progress, run_json, say, tell
+from hub.cli.bars import progress
+from hub.cli.output import NOT_ALL_WELL, error_line, exit_code, headings, print_json, print_table, run_json, say, tell
 from hub.cli.session import opened, with_workers
 from hub.cli.stack import Stack
 from hub.core.errors import Unavailable

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hub.cli.bars import progress
 from hub.cli.output import (
     NOT_ALL_WELL,
     error_line,
@@ -16,17 +17,18 @@ from hub.cli.output import (
     language,
     print_json,
     print_table,
-    progress,
     say,
     tell,
     without_sample,
 )
 from hub.cli.session import opened, with_workers
 from hub.cli.stack import Stack
+from hub.cli.tokens import TERMINAL
 from hub.core.errors import HubError, Invalid
 from hub.core.texts import N_
 from hub.core.types import RunState
 from hub.services import evaluate, summary
+from hub.services.audit import acting
 from hub.store import connections
 from hub.store import scenarios as rows
 from hub.store.db import reading
@@ -46,7 +48,7 @@ def publish(file: Path) -> None:
         definition = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Invalid("The file is not TOML", subject=str(file), cause=str(error), cure="Correct the named line") from error
-    with opened() as context:
+    with opened() as context, acting(TERMINAL):
         evaluate.publish_scenario(context, definition)
     tell("Published: {key}. Run it with: hub scenario run {key}", key=definition["key"])
 
@@ -71,7 +73,7 @@ def list_scenarios(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def run(key: str, as_json: bool) -> None:
     """Evaluate a scenario now, and wait until everything it owes has left."""
-    with with_workers() as (context, stack):
+    with with_workers() as (context, stack), acting(TERMINAL):
         evaluation_id = evaluate.request_evaluation(context, key)
         figures = follow_evaluation(evaluation_id, stack, quiet=as_json)
     if as_json:

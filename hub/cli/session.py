@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from hub.app import create_app, redis_url
-from hub.cli.processes import migrate
+from hub.cli.schema import migrate
 from hub.cli.stack import Stack
 from hub.core.settings import Settings
 from hub.services.context import Context

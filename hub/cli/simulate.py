@@ -11,8 +11,9 @@ import click
 
 from hub import connectors
 from hub.cli.output import print_json, say, tell
+from hub.cli.parent import end_with_parent
 from hub.cli.spoken import speak
-from hub.cli.stack import choose_port, end_with_parent
+from hub.cli.stack import choose_port
 from hub.transport.simulation import Faults, Server, SimulatorFolder, parse_fault, parse_latency
 
 

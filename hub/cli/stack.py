@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,15 +14,10 @@ from dataclasses import dataclass, field
 from typing import IO
 from urllib.error import URLError
 
+from hub.cli.parent import PARENT, STOP_SECONDS
 from hub.core.errors import SetupError
 from hub.core.settings import Settings
 from hub.store.redis_server import EmbeddedRedis
-
-STOP_SECONDS = 30.0
-"""How long a process may take to end its batch before it is killed."""
-
-PARENT = "HUB__PARENT"
-"""Tells a child whose child it is: it ends itself when the supervisor is gone."""
 
 
 @dataclass
@@ -128,15 +122,12 @@ def web_command(settings: Settings, host: str, port: int) -> list[str]:
     ]
 
 
-def check_loopback(host: str) -> None:
-    """Until the console has accounts it must not be reachable from elsewhere."""
-    if host not in ("127.0.0.1", "::1", "localhost"):
-        raise SetupError(
-            "The console has no login yet, so it binds to this machine only, not to {host}",
-            subject="HUB_HOST",
-            cure="Use 127.0.0.1; from elsewhere come through an SSH tunnel",
-            host=host,
-        )
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def is_exposed(settings: Settings) -> bool:
+    """Whether others reach the console without https: passwords and sessions would pass in clear."""
+    return settings.host not in LOOPBACK and not settings.public_url.startswith("https://")
 
 
 def choose_port(host: str, port: int) -> int:
@@ -167,19 +158,3 @@ def await_web(url: str, seconds: float = 20.0) -> None:
             if time.monotonic() > deadline:
                 raise SetupError("The web server does not start", cure="Read its lines in the log", subject=url) from error
             time.sleep(0.1)
-
-
-def end_with_parent() -> None:
-    """In a child: end when the supervisor is gone, however it went."""
-    parent = os.environ.pop(PARENT, "")
-    if not parent:
-        return
-
-    def watch() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(STOP_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()

@@ -20,6 +20,7 @@ _NAMES = (
 _SHAPES = (
     re.compile(r"\b(?:ck|cs)_[0-9a-zA-Z]{8,}"),  # WooCommerce keys
     re.compile(r"\bpat-[a-z0-9]+-[0-9a-f-]{8,}", re.I),  # HubSpot private apps
+    re.compile(r"\bhub_[A-Za-z0-9_-]{32}(?![\w-])|\bwhsec_[A-Za-z0-9+/=]{24,}"),  # our own API tokens and webhook secrets
     re.compile(r"\bwc_order_\w+"),  # whoever holds it can view and pay the order
     re.compile(r"(?<=Bearer )[^\s\"',;]+", re.I),
     re.compile(r"(?<=Basic )[A-Za-z0-9+/=]{6,}", re.I),

@@ -10,8 +10,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hub.core.errors import SetupError
 
@@ -146,5 +148,58 @@ def _check(settings: Settings) -> None:
         raise SetupError(
             "A namespace has small letters, digits and «-» only", subject="HUB_NAMESPACE", cure="Correct it, or remove it"
         )
+    _check_console(settings)
     if settings.language not in ("en", "pl"):
         raise SetupError("The hub speaks en and pl", subject="HUB_LANGUAGE", cure="Correct it, or remove it")
+
+
+def _check_console(settings: Settings) -> None:
+    """What sign-ins and letters need."""
+    if settings.public_url and not _is_address(settings.public_url, ("http", "https")):
+        raise SetupError(
+            "This is not an address of a web site", subject="HUB_PUBLIC_URL", cure="Write it as https://hub.example.com"
+        )
+    if settings.trusted_proxies < 0:
+        raise SetupError("This setting cannot be negative", subject="HUB_TRUSTED_PROXIES", cure="Correct it, or remove it")
+    if settings.session_hours <= 0:
+        raise SetupError("This setting must be greater than 0", subject="HUB_SESSION_HOURS", cure="Correct it, or remove it")
+    if settings.mail_url and not _is_address(settings.mail_url, ("smtp", "smtps")):
+        raise SetupError(
+            "This is not the address of a mail server",
+            subject="HUB_MAIL_URL",
+            cure="Write smtp://user:password@host:587 or smtps://…; quote special characters of the password as in %40",
+        )
+    if settings.mail_from and "@" not in parseaddr(settings.mail_from)[1]:
+        raise SetupError("This is not a sender", subject="HUB_MAIL_FROM", cure="Write it as Shop <hub@example.com>")
+    if settings.mail_url and not settings.mail_from:
+        raise SetupError(
+            "Letters need a sender", subject="HUB_MAIL_FROM", cure="Set it as Shop <hub@example.com>, or remove HUB_MAIL_URL"
+        )
+    sign_on = (settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+    if any(sign_on) and not all(sign_on):
+        missing = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")[[bool(one) for one in sign_on].index(False)]
+        raise SetupError(
+            "Single sign-on needs issuer, client id and client secret",
+            subject=variable(missing),
+            cure="Set all three, or none",
+        )
+    if settings.oidc_issuer and not _is_issuer(settings.oidc_issuer):
+        raise SetupError(
+            "This is not an OpenID Connect issuer",
+            subject="HUB_OIDC_ISSUER",
+            cure="Write it as https://login.example.com/realm",
+        )
+
+
+def _is_issuer(text: str) -> bool:
+    """With https, as OpenID Connect wants it; in clear only on this machine."""
+    local = _is_address(text, ("http",)) and urlsplit(text).hostname in ("127.0.0.1", "::1", "localhost")
+    return local or _is_address(text, ("https",))
+
+
+def _is_address(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in schemes and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        return False

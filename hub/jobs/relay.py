@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.core.types import Lane
 from hub.jobs.queues import QueueName, Queues
-from hub.store import dues, runs, scenarios
+from hub.store import dues, hooks, letters, runs, scenarios
 from hub.store.boxes import Parcel
 from hub.store.db import reading
 from hub.store.holds import RedisHolds
@@ -48,11 +48,17 @@ class Relay:
         with reading() as session:
             due_runs = runs.due_runs(session, now)
             due_evaluations = scenarios.due_evaluations(session, now)
+            due_hooks = hooks.due_deliveries(session, now)
+            due_letters = letters.due_letters(session, now)
             parcels = dues.due_parcels(session, now)
         for run_id, claims in due_runs:
             self._queues.send(QueueName.BULK, "advance_run", run_id, f"{run_id}-{claims}")
         for evaluation_id, claims in due_evaluations:
             self._queues.send(QueueName.EVENT, "advance_evaluation", evaluation_id, f"{evaluation_id}-{claims}")
+        for delivery_id, attempts in due_hooks:
+            self._queues.send(QueueName.BULK, "deliver_hook", delivery_id, f"{delivery_id}-{attempts}")
+        for letter_id, attempts in due_letters:
+            self._queues.send(QueueName.EVENT, "send_letter", letter_id, f"{letter_id}-{attempts}")
         return self._send_parcels(parcels)
 
     def _send_parcels(self, parcels: Sequence[tuple[Parcel, int]]) -> float:

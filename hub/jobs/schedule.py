@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from hub.services import settling, sync
+from hub.services import hook_delivery, idempotency, settling, sign_ins, sync
 from hub.services.context import Context
 
 log = logging.getLogger("hub.schedule")
@@ -26,6 +26,9 @@ class Periodic:
 PERIODIC = (
     Periodic("request_due_syncs", 5.0, sync.request_due_syncs),
     Periodic("settle_held", 15.0, settling.sweep_held),
+    Periodic("forget_old_deliveries", 3600.0, hook_delivery.forget_old_deliveries),
+    Periodic("forget_old_keys", 3600.0, idempotency.forget_old_keys),
+    Periodic("forget_old_sign_ins", 3600.0, sign_ins.forget_old),
 )
 
 

@@ -13,7 +13,7 @@ from flask import current_app
 
 from hub.core.errors import HubError, NotFound
 from hub.jobs.queues import Queues
-from hub.services import delivery, evaluate, sync
+from hub.services import delivery, evaluate, hook_delivery, letters, sync
 from hub.services.context import Context
 from hub.store.boxes import Parcel
 from hub.store.db import new_id
@@ -70,3 +70,17 @@ def deliver(parcel: str) -> None:
     except Exception:  # what was claimed is free again when the lease is over
         log.exception("a fault of the hub in a delivery", extra={"parcel": parcel})
         _context().holds.hold(parcel, FAULT_SECONDS)
+
+
+def deliver_hook(delivery_id: str) -> None:
+    try:
+        hook_delivery.deliver(_context(), delivery_id)
+    except Exception:  # its claim ends by itself, then it is tried again
+        log.exception("a fault of the hub in a webhook's delivery", extra={"delivery": delivery_id})
+
+
+def send_letter(letter_id: str) -> None:
+    try:
+        letters.send_letter(_context(), letter_id)
+    except Exception:  # its claim ends by itself, then it is tried again
+        log.exception("a fault of the hub in a letter", extra={"letter": letter_id})

@@ -1,1 +1,1 @@
-"""Edge to our own letters over SMTP. The first letters come with the consent centre; nothing uses it yet."""
+"""Our own letters: their texts, and the way out over SMTP."""

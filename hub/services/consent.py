@@ -11,7 +11,9 @@ from hub.core.errors import Invalid, NotFound
 from hub.core.types import Act, Channel, ConsentAct, Decision, Lane
 from hub.rules.consent import EVERY_TOPIC, ConsentFacts
 from hub.rules.consent import may_contact as decide
+from hub.services.audit import note
 from hub.services.context import Context
+from hub.services.hooks import tell
 from hub.store import boxes, contacts, ledger, scenarios
 from hub.store.boxes import Effect, EffectState
 from hub.store.db import Session, reading, transaction
@@ -94,7 +96,16 @@ def record_act(context: Context, contact_id: str, act: ConsentAct) -> bool:
         written = ledger.append_acts(session, [(contact_id, act)], now)
         if written:
             owe_leaving(session, [(contact_id, act)], now)
+            _note_act(session, contact_id, act, now)
     return bool(written)
+
+
+def _note_act(session: Session, contact_id: str, act: ConsentAct, now: datetime) -> None:
+    """Who recorded it stands in the trail; what proves it stands in the ledger."""
+    kind = "consent.granted" if act.act is Act.GRANTED else "consent.withdrawn"
+    scope = {"channel": act.channel.value, "topic": act.topic, "brand": act.brand, "at": act.at.isoformat()}
+    note(session, kind, ("contact", contact_id, ""), now, after={**scope, "source": act.source})
+    tell(session, kind, contact_id, {"contact_id": contact_id, **scope}, now)
 
 
 def owe_leaving(session: Session, acts: Sequence[tuple[str, ConsentAct]], now: datetime) -> None:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from marshmallow import Schema, ValidationError, fields, validate
 
-from hub.core.connector import Verb
-from hub.core.errors import Invalid
 from hub.core.types import Channel, Decision, Lane, RunState
 from hub.rules.scenario import ALREADY_STARTED, EntryFacts, decide_entry
-from hub.rules.segments import parse_segment
+from hub.rules.segments import Node, parse_segment
+from hub.services.audit import note
 from hub.services.consent import gate
 from hub.services.context import Context, Stop
 from hub.services.dictionaries import outgoing
-from hub.store import boxes, connections, contacts, remotes, scenarios, segments
+from hub.services.hooks import tell
+from hub.services.scenarios import check_scenario, need_published
+from hub.services.scenarios import publish_scenario as publish_scenario
+from hub.store import boxes, connections, contacts, remotes, scenarios, segments, stopping
 from hub.store.boxes import Effect, EffectState
-from hub.store.db import Session, transaction
+from hub.store.db import Session, new_id, reading, transaction
 from hub.store.scenarios import Plan
 
 log = logging.getLogger("hub.evaluate")
@@ -30,84 +33,66 @@ log = logging.getLogger("hub.evaluate")
 CHUNK = 1000
 """Contacts considered in one transaction."""
 
-KEY = validate.Regexp(r"^[a-z0-9][a-z0-9-]{0,79}$")
-
-
-class _SegmentSchema(Schema):
-    key = fields.String(required=True, validate=KEY)
-    name = fields.String(required=True, validate=validate.Length(1, 200))
-    definition = fields.Dict(required=True)
-
-
-class ScenarioSchema(Schema):
-    """A scenario as an admin writes it (docs/scenarios.md)."""
-
-    key = fields.String(required=True, validate=KEY)
-    name = fields.String(required=True, validate=validate.Length(1, 200))
-    segment = fields.Nested(_SegmentSchema, required=True)
-    connection = fields.String(required=True)
-    channel = fields.Enum(Channel, by_value=True, required=True)
-    topic = fields.String(required=True, validate=validate.Length(1, 60))
-    brand = fields.String(load_default="", validate=validate.Length(0, 60))
-    automation = fields.String(required=True, validate=validate.Length(1, 120))
-    list = fields.String(load_default=None, allow_none=True, validate=validate.Length(1, 60))
-    starts_per_minute = fields.Integer(strict=True, load_default=600, validate=validate.Range(1, 100_000))
-
-
-def publish_scenario(context: Context, definition: Mapping[str, Any]) -> str:
-    """Check a scenario's definition and keep it; the same key again makes a new version. Returns its id."""
-    try:
-        given = ScenarioSchema().load(definition)
-    except ValidationError as error:
-        raise Invalid("The scenario cannot be read", fields=_flatten(error.messages_dict)) from error
-    segment = given["segment"]
-    parse_segment(segment["definition"], "segment.definition")
-    now = context.now()
-    with transaction() as session:
-        row = connections.get_connection(session, given["connection"])
-        declaration = context.platform(row.platform).DECLARATION
-        declaration.need(Verb.TRIGGER)
-        kind = given["automation"].partition(":")[0]
-        if kind not in declaration.automations or ":" not in given["automation"]:
-            known = ", ".join(f"{name}:ID" for name in declaration.automations)
-            raise Invalid(
-                "The scenario cannot be read",
-                fields={"automation": "{platform} starts automations written as: {known}"},
-                platform=declaration.title,
-                known=known,
-            )
-        segment_id = scenarios.save_segment(session, segment["key"], segment["name"], segment["definition"], now)
-        values = {
-            "name": given["name"],
-            "segment_id": segment_id,
-            "connection_id": row.id,
-            "channel": given["channel"].value,
-            "topic": given["topic"],
-            "brand": given["brand"],
-            "automation": given["automation"],
-            "list_id": given["list"],
-            "starts_per_minute": given["starts_per_minute"],
-            "state": "published",
-        }
-        return scenarios.save_scenario(session, given["key"], values, now)
-
-
-def _flatten(messages: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in messages.items():
-        place = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            found |= _flatten(value, f"{place}.")
-        else:
-            found[place] = " ".join(str(text) for text in value) if isinstance(value, list) else str(value)
-    return found
+Translate = Callable[[dict[str, Any]], dict[str, str]]
+"""From a contact to the platform's own properties."""
 
 
 def request_evaluation(context: Context, key: str) -> str:
     """Queue an evaluation of the scenario as of now; returns its id (the open one's, if one is open)."""
+    now = context.now()
     with transaction() as session:
         found = scenarios.find_scenario(session, key)
-        return scenarios.add_evaluation(session, scenarios.load_plan(session, found.id), context.now())
+        need_published(found)
+        evaluation_id = scenarios.add_evaluation(session, scenarios.load_plan(session, found.id), now)
+        note(session, "evaluation.requested", ("scenario", found.id, key), now, after={"evaluation": evaluation_id})
+    return evaluation_id
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an evaluation would decide now. `whole`: every member was asked about, not only the first ones."""
+
+    considered: int
+    reasons: dict[tuple[bool, str], int]
+    whole: bool
+
+
+TRIAL_MEMBERS, TRIAL_SECONDS = 20_000, 3.0
+
+
+def try_evaluation(context: Context, definition: Mapping[str, Any]) -> Trial:
+    """Decide about the members of a definition's segment without keeping or owing anything; stops after a few seconds."""
+    now, until = context.now(), time.monotonic() + TRIAL_SECONDS
+    reasons: Counter[tuple[bool, str]] = Counter()
+    with reading() as session:
+        plan, tree = _trial_plan(context, session, definition)
+        connection = connections.get_connection(session, plan.connection_id)
+        translate = outgoing(connection.platform, connection.options)
+        ids: Sequence[str] = []
+        while True:
+            ids = segments.members(session, tree, now, ids[-1] if ids else None, CHUNK)
+            profiles = contacts.profiles(session, ids)
+            decisions, _ = _decide(session, plan, translate, profiles, now)
+            reasons.update((decision.allowed, decision.reason) for decision in decisions.values())
+            done = len(ids) < CHUNK
+            if done or reasons.total() >= TRIAL_MEMBERS or time.monotonic() > until:
+                return Trial(reasons.total(), dict(reasons), done)
+
+
+def _trial_plan(context: Context, session: Session, definition: Mapping[str, Any]) -> tuple[Plan, Node]:
+    """A plan that is not stored; if the scenario is, who had it before counts."""
+    checked = check_scenario(context, session, definition)
+    given, known = checked.definition, stopping.scenario_with_segment(session, definition["key"])
+    names = ("key", "name", "channel", "topic", "brand", "automation", "starts_per_minute")
+    return Plan(
+        id=known.id if known else new_id(),
+        connection_id=checked.connection_id,
+        list_id=given["list"],
+        version=0,
+        definition=given["segment"]["definition"],
+        segment_version=0,
+        **{name: given[name] for name in names},
+    ), checked.tree
 
 
 @dataclass(frozen=True)
@@ -117,7 +102,7 @@ class _Work:
     plan: Plan
     evaluation_id: str
     at: datetime
-    outgoing: Callable[[dict[str, Any]], dict[str, str]]
+    outgoing: Translate
 
 
 def advance_evaluation(context: Context, evaluation_id: str, owner: str, stop: Stop) -> bool:
@@ -153,9 +138,17 @@ def advance_evaluation(context: Context, evaluation_id: str, owner: str, stop: S
             if not scenarios.advance_evaluation(session, evaluation_id, owner, values):
                 session.rollback()  # the lease was lost: whoever has it now considers these contacts
                 return True
+            if done:
+                _tell_finished(session, plan, evaluation_id, now)
         if done or pausing:
             log.info("evaluation released", extra={"evaluation": evaluation_id, "done": done})
             return True
+
+
+def _tell_finished(session: Session, plan: Plan, evaluation_id: str, now: datetime) -> None:
+    row = scenarios.find_evaluation(session, evaluation_id)
+    counts = {"considered": row.considered, "allowed": row.allowed} if row else {}
+    tell(session, "evaluation.finished", evaluation_id, {"scenario": plan.key, "evaluation_id": evaluation_id, **counts}, now)
 
 
 def abandon_evaluation(context: Context, evaluation_id: str, owner: str, error: Mapping[str, Any]) -> None:
@@ -169,18 +162,7 @@ def _consider(session: Session, work: _Work, ids: Sequence[str], now: datetime) 
     """Decide for each contact, keep the decisions, owe the effects. Returns how many are allowed."""
     if not ids:
         return 0
-    plan = work.plan
-    profiles = contacts.profiles(session, ids)
-    gated = gate(session, profiles, Channel(plan.channel), plan.topic, plan.brand, now)
-    keys = {contact_id: f"{plan.id}:{contact_id}:start" for contact_id in ids}
-    started = boxes.known_keys(session, keys.values())
-    hashes = {contact_id: values_hash(work.outgoing(profiles[contact_id])) for contact_id in ids}
-    pushes = {contact_id: _push_key(plan, contact_id, hashes[contact_id]) for contact_id in ids}
-    rejected = boxes.known_keys(session, pushes.values(), EffectState.REJECTED)
-    decisions = {
-        contact_id: decide_entry(EntryFacts(gated[contact_id], keys[contact_id] in started, pushes[contact_id] in rejected))
-        for contact_id in ids
-    }
+    decisions, hashes = _decide(session, work.plan, work.outgoing, contacts.profiles(session, ids), now)
     scenarios.save_decisions(
         session,
         [
@@ -196,6 +178,22 @@ def _consider(session: Session, work: _Work, ids: Sequence[str], now: datetime) 
     )
     _owe(session, work, hashes, decisions, now)
     return sum(decision.allowed for decision in decisions.values())
+
+
+def _decide(
+    session: Session, plan: Plan, translate: Translate, profiles: Mapping[str, dict[str, Any]], now: datetime
+) -> tuple[dict[str, Decision], dict[str, str]]:
+    """For each of these contacts the decision, and the hash of what the platform would have of them."""
+    gated = gate(session, profiles, Channel(plan.channel), plan.topic, plan.brand, now)
+    keys = {contact_id: f"{plan.id}:{contact_id}:start" for contact_id in profiles}
+    started = boxes.known_keys(session, keys.values())
+    hashes = {contact_id: values_hash(translate(profile)) for contact_id, profile in profiles.items()}
+    pushes = {contact_id: _push_key(plan, contact_id, hashes[contact_id]) for contact_id in profiles}
+    rejected = boxes.known_keys(session, pushes.values(), EffectState.REJECTED)
+    return {
+        contact_id: decide_entry(EntryFacts(gated[contact_id], keys[contact_id] in started, pushes[contact_id] in rejected))
+        for contact_id in profiles
+    }, hashes
 
 
 def values_hash(values: Mapping[str, str]) -> str:

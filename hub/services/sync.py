@@ -22,10 +22,12 @@ from hub.core.errors import (
     Unavailable,
 )
 from hub.core.types import Lane, Raw, RunState
+from hub.services.audit import HUB, actor, note
 from hub.services.connections import open_connector
 from hub.services.context import Context, Stop
 from hub.services.dictionaries import read_mapping
 from hub.services.intake import Intake, make_intake, store_batch
+from hub.services.preferences import interval, read_firm
 from hub.store import connections, runs
 from hub.store.connections import ConnectionRow
 from hub.store.db import Session, reading, transaction
@@ -66,6 +68,8 @@ def request_sync(context: Context, name: str, streams: Sequence[str] = (), *, fu
                 cure="Connect the account again with hub connect",
                 name=row.name,
             )
+        if row.state == connections.PAUSED:
+            raise Conflict("The connection «{name}» is paused", cure="Resume it first", name=row.name)
         connections.lock_connection(session, row.id)
         already = runs.open_runs(session, row.id)
         if already:
@@ -73,7 +77,10 @@ def request_sync(context: Context, name: str, streams: Sequence[str] = (), *, fu
         wanted = [stream for stream in readable if not streams or stream in streams]
         if full:
             runs.forget_cursors(session, row.id, wanted)
-        return runs.add_runs(session, row.id, wanted, context.now())
+        now = context.now()
+        if actor().kind != HUB.kind:  # the schedule's own would bury the rest
+            note(session, "sync.requested", ("connection", row.id, row.name), now, after={"streams": wanted, "full": full})
+        return runs.add_runs(session, row.id, wanted, now)
 
 
 GIVE_UP_STRANGE = 4
@@ -236,8 +243,8 @@ def request_due_syncs(context: Context) -> list[str]:
     """Start the scheduled syncs whose time has come; returns their groups. One that cannot start stops no other."""
     now = context.now()
     with transaction() as session:
-        every = context.settings.sync_every
-        due = connections.take_due_syncs(session, now, now + timedelta(seconds=max(every, 1.0))) if every > 0 else []
+        firm = read_firm(session).firm
+        due = connections.take_due_syncs(session, now, lambda connection_id: interval(context, firm, connection_id))
     groups = []
     for connection_id in due:
         try:

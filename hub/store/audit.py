@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -144,3 +144,36 @@ def page_entries(
     if until:
         statement = statement.where(audit_entry.c.at < until)
     return session.execute(statement).all()
+
+
+class Known(NamedTuple):
+    """What the trail can be filtered by: (id, name) of those who acted, actions, kinds of subjects."""
+
+    actors: list[tuple[str, str]]
+    actions: list[str]
+    subject_kinds: list[str]
+
+
+MOST_NAMES = 200
+
+
+def known_names(session: Session) -> Known:
+    """One look into an index for each different value, not one for each entry."""
+    actors = []
+    for actor_id in _different(session, audit_entry.c.actor_id):
+        newest = sa.select(audit_entry.c.actor_name).where(audit_entry.c.actor_id == actor_id)
+        actors.append((actor_id, str(session.scalar(newest.order_by(audit_entry.c.seq.desc()).limit(1)))))
+    return Known(
+        sorted(actors, key=lambda one: (one[1].casefold(), one[0])),
+        _different(session, audit_entry.c.action),
+        _different(session, audit_entry.c.subject_kind),
+    )
+
+
+def _different(session: Session, column: sa.Column[str]) -> list[str]:
+    found: list[str] = []
+    value = session.scalar(sa.select(sa.func.min(column)))
+    while value is not None and len(found) < MOST_NAMES:
+        found.append(value)
+        value = session.scalar(sa.select(sa.func.min(column)).where(column > value))
+    return found

@@ -131,7 +131,7 @@ def cancel_held(
         statement = statement.where(outbox.c.evaluation_id == evaluation_id)
     rows = session.execute(
         statement.values(
-            state=EffectState.CANCELLED.value, reason=reason, settled_at=now, idempotency_key=_freed_key()
+            state=EffectState.CANCELLED.value, reason=reason, settled_at=now, idempotency_key=freed_key()
         ).returning(outbox.c.evaluation_id, outbox.c.contact_id)
     )
     return {(row[0], row[1]) for row in rows if row[0]}
@@ -166,12 +166,12 @@ def settle_held(session: Session, now: datetime) -> int:
     given_up = session.execute(
         sa.update(outbox)
         .where(held, ~pushed, ~coming)
-        .values(state=EffectState.CANCELLED.value, reason="not_pushed", settled_at=now, idempotency_key=_freed_key())
+        .values(state=EffectState.CANCELLED.value, reason="not_pushed", settled_at=now, idempotency_key=freed_key())
     )
     return int(freed.rowcount + given_up.rowcount)  # type: ignore[attr-defined]
 
 
-def _freed_key() -> sa.ColumnElement[str]:
+def freed_key() -> sa.ColumnElement[str]:
     """A cancelled effect gives its key back: after a new consent the same effect may be owed again."""
     return sa.func.substr(outbox.c.idempotency_key, 1, 150) + ":x:" + sa.cast(outbox.c.id, sa.String(36))
 
@@ -257,10 +257,10 @@ def settle(
     """
     freed = {}
     if state is EffectState.CANCELLED:
-        freed["idempotency_key"] = _freed_key()
+        freed["idempotency_key"] = freed_key()
     elif state is EffectState.DONE:
         pushed = outbox.c.effect == Effect.PUSH_CONTACT.value
-        freed["idempotency_key"] = sa.case((pushed, _freed_key()), else_=outbox.c.idempotency_key)
+        freed["idempotency_key"] = sa.case((pushed, freed_key()), else_=outbox.c.idempotency_key)
     return set(
         session.scalars(
             sa.update(outbox)

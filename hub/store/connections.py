@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -102,13 +102,35 @@ def set_state(session: Session, connection_id: str, state: str, error: Mapping[s
     )
 
 
-def take_due_syncs(session: Session, now: datetime, next_at: datetime) -> Sequence[str]:
-    """Ids of active connections whose scheduled sync is due; their next time is set, so that each is taken once."""
+def plan_sync(session: Session, connection_id: str, next_at: datetime | None) -> None:
+    """When the next scheduled sync is due; None: never."""
+    session.execute(sa.update(connection).where(connection.c.id == connection_id).values(next_sync_at=next_at))
+
+
+def take_due_syncs(session: Session, now: datetime, every: Callable[[str], float]) -> Sequence[str]:
+    """Ids of active connections whose scheduled sync is due; their next time is set, so that each is taken once.
+
+    `every(id)` is the connection's interval in seconds; 0 takes it off the schedule.
+    """
     due = session.scalars(
         sa.select(connection.c.id)
         .where(connection.c.state == ACTIVE, connection.c.next_sync_at <= now)
         .with_for_update(skip_locked=True)
     ).all()
-    if due:
-        session.execute(sa.update(connection).where(connection.c.id.in_(due)).values(next_sync_at=next_at))
-    return list(due)
+    for connection_id in due:
+        seconds = every(connection_id)
+        plan_sync(session, connection_id, now + timedelta(seconds=max(seconds, 1.0)) if seconds > 0 else None)
+    return [connection_id for connection_id in due if every(connection_id) > 0]
+
+
+def rename_connection(session: Session, connection_id: str, name: str, now: datetime) -> None:
+    session.execute(sa.update(connection).where(connection.c.id == connection_id).values(name=name, updated_at=now))
+
+
+def set_options(session: Session, connection_id: str, options: Mapping[str, Any], now: datetime) -> None:
+    session.execute(sa.update(connection).where(connection.c.id == connection_id).values(options=dict(options), updated_at=now))
+
+
+def delete_connection(session: Session, connection_id: str) -> None:
+    """The connection and, by the tables' foreign keys, all that hangs on it."""
+    session.execute(sa.delete(connection).where(connection.c.id == connection_id))

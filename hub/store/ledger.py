@@ -200,3 +200,9 @@ def set_pause(session: Session, contact_id: str, channel: Channel, until: dateti
 
 def count_acts(session: Session) -> int:
     return session.scalar(sa.select(sa.func.count()).select_from(consent_act)) or 0
+
+
+def page_acts(session: Session, contact_id: str, *, before: int | None = None, limit: int = 50) -> Sequence[Any]:
+    """The ledger's entries on the contact, the last written first, those written before the number `before`."""
+    statement = sa.select(consent_act).where(consent_act.c.contact_id == contact_id).order_by(consent_act.c.seq.desc())
+    return session.execute((statement if before is None else statement.where(consent_act.c.seq < before)).limit(limit)).all()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from hub.store.db import Id, JsonValue, UtcTime, metadata
 
@@ -23,3 +28,57 @@ letter = sa.Table(
     sa.Column("sent_at", UtcTime),
     sa.Index("ix_letter_due", "state", "not_before"),
 )
+
+OWED, SENT, FAILED = "owed", "sent", "failed"
+
+
+def add_letter(session: Session, **values: Any) -> None:
+    session.execute(sa.insert(letter).values(**values))
+
+
+def due_letters(session: Session, now: datetime, limit: int = 20) -> list[tuple[str, int]]:
+    """(id, attempts so far) of what is owed and due, the longest waiting first."""
+    statement = sa.select(letter.c.id, letter.c.attempts).where(letter.c.state == OWED, letter.c.not_before <= now)
+    return [(row.id, row.attempts) for row in session.execute(statement.order_by(letter.c.not_before).limit(limit))]
+
+
+def claim_letter(session: Session, letter_id: str, now: datetime, until: datetime) -> Any | None:
+    """The letter if it is still due; nobody else gets it before `until`. `attempts` counts the earlier ones."""
+    return session.execute(
+        sa.update(letter)
+        .where(letter.c.id == letter_id, letter.c.state == OWED, letter.c.not_before <= now)
+        .values(not_before=until)
+        .returning(*letter.c)
+    ).first()
+
+
+def settle_letter(
+    session: Session,
+    letter_id: str,
+    state: str,
+    now: datetime,
+    *,
+    error: Mapping[str, Any] | None = None,
+    not_before: datetime | None = None,
+) -> None:
+    """What came of an attempt. What was in a letter that is done is forgotten: it carried a one-time link."""
+    values: dict[str, Any] = {"state": state, "attempts": letter.c.attempts + 1, "error": error}
+    if state == SENT:
+        values["sent_at"] = now
+    if state != OWED:
+        values["sealed"] = b""
+    if not_before is not None:
+        values["not_before"] = not_before
+    session.execute(sa.update(letter).where(letter.c.id == letter_id).values(**values))
+
+
+def last_failure(session: Session) -> Any | None:
+    """The newest letter that could not be sent (yet), for those who look after the hub."""
+    statement = sa.select(letter.c.kind, letter.c.state, letter.c.error, letter.c.attempts, letter.c.created_at)
+    statement = statement.where(letter.c.state.in_((OWED, FAILED)), letter.c.attempts > 0)
+    return session.execute(statement.order_by(letter.c.created_at.desc()).limit(1)).first()
+
+
+def withdraw_letter(session: Session, letter_id: str) -> None:
+    """As if it had never been written."""
+    session.execute(sa.delete(letter).where(letter.c.id == letter_id))

@@ -1,4 +1,8 @@
-"""The tables of users as Flask-Security wants them: mapped classes and a datastore. Only the web door imports this."""
+"""The tables of users as Flask-Security wants them: mapped classes and a datastore. Only the web door imports this.
+
+Flask-Security only reads through `db.session`: who is signed in. Whatever changes a user is a verb of the services with
+its own transaction, so that the audit trail stands in the same one.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +40,17 @@ class User(db.Model, UserMixin):  # type: ignore[name-defined,misc]
 
 def make_datastore() -> SQLAlchemyUserDatastore:
     return SQLAlchemyUserDatastore(db, User, Role, Passkey)
+
+
+def load_user(user_id: str) -> User | None:
+    """The user as the database has it now, not as this request saw it before."""
+    db.session.rollback()
+    db.session.expire_all()
+    found: User | None = db.session.get(User, user_id)
+    return found
+
+
+def let_go() -> None:
+    """End the read transaction of `db.session` and keep what was read: a connection must not wait for a slow page."""
+    db.session.expunge_all()
+    db.session.rollback()

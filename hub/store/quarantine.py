@@ -79,16 +79,22 @@ def page_entries(
     stream: str | None = None,
     code: str | None = None,
     before: str | None = None,
+    below: tuple[datetime, str] | None = None,
     limit: int = 25,
 ) -> Sequence[sa.Row[Any]]:
-    """Entries with their connection's name, last seen first, those after the entry `before` in that order."""
+    """Entries with their connection's name, last seen first, those after the entry `before` in that order.
+
+    `below` is the same as (last seen, id), for walks that must go on when that entry is gone meanwhile.
+    """
     statement = sa.select(quarantine, connection.c.name.label("connection_name")).join(
         connection, connection.c.id == quarantine.c.connection_id
     )
     wanted = {"connection_id": connection_id, "direction": direction, "stream": stream, "code": code}
     statement = statement.where(*(quarantine.c[name] == value for name, value in wanted.items() if value))
+    order = (quarantine.c.last_at, quarantine.c.id)
+    if below is not None:
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(*map(sa.literal, below, [column.type for column in order])))
     if before is not None:
-        order = (quarantine.c.last_at, quarantine.c.id)
         last = session.execute(sa.select(*order).where(quarantine.c.id == before)).first()
         if last is None:
             raise NotFound("The page that this link leads to is gone", cure="Start again from the first page")

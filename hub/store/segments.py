@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from hub.rules.segments import Field, Group, Node, Not, OrderFact, Orders
 from hub.store.contacts import contact
 from hub.store.orders import shop_order
+from hub.store.scenarios import scenario, segment
 
 
 def members(session: Session, node: Node, at: datetime, after: str | None, limit: int) -> Sequence[str]:
@@ -66,3 +68,22 @@ def order_facts(session: Session, contact_id: str) -> list[OrderFact]:
         ).where(shop_order.c.contact_id == contact_id)
     )
     return [OrderFact(bool(paid), at, total, currency) for paid, at, total, currency in rows]
+
+
+def count_members(session: Session, node: Node, at: datetime) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(contact).where(condition(node, at))) or 0
+
+
+def sample_members(session: Session, node: Node, at: datetime, limit: int) -> Sequence[sa.Row[Any]]:
+    """Some members as rows of `contact`, those with the lowest ids."""
+    return session.execute(sa.select(contact).where(condition(node, at)).order_by(contact.c.id).limit(limit)).all()
+
+
+def list_segments(session: Session) -> Sequence[Any]:
+    """Every segment with `scenarios`: how many use it."""
+    used = sa.select(sa.func.count()).where(scenario.c.segment_id == segment.c.id).scalar_subquery().label("scenarios")
+    return session.execute(sa.select(segment, used).order_by(segment.c.key)).all()
+
+
+def find_segment(session: Session, key: str) -> sa.Row[Any] | None:
+    return session.execute(sa.select(segment).where(segment.c.key == key)).first()

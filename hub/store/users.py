@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from hub.store.db import Id, JsonValue, UtcTime, metadata, new_id
+from hub.store.db import Id, JsonValue, UtcTime, is_sqlite, metadata, new_id
 
 LONGEST_EMAIL = 254
+OWNER = "owner"
+
+UserRow = sa.Row[Any]
+PasskeyRow = sa.Row[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A user as lists show it."""
+
+    row: UserRow
+    roles: tuple[str, ...]
+    passkeys: int
+
+    @property
+    def second_factor(self) -> bool:
+        return bool(self.row.tf_totp_secret) or self.passkeys > 0
 
 
 def _now() -> datetime:
@@ -116,3 +138,121 @@ api_token = sa.Table(
     sa.Column("last_used_address", sa.String(64)),
     sa.Column("revoked_at", UtcTime),
 )
+
+
+# Users
+
+
+def find_user(
+    session: Session, *, user_id: str = "", email: str = "", oidc_subject: str = "", lock: bool = False
+) -> UserRow | None:
+    """One user by any of the three; the e-mail address normalised. `lock`: the row is ours until the transaction ends."""
+    statement = sa.select(user)
+    if user_id:
+        statement = statement.where(user.c.id == user_id)
+    elif email:
+        statement = statement.where(user.c.email == email)
+    else:
+        statement = statement.where(user.c.oidc_subject == oidc_subject)
+    return session.execute(statement.with_for_update() if lock else statement).first()
+
+
+def roles_of(session: Session, user_id: str) -> tuple[str, ...]:
+    return _roles_by_user(session, user_id).get(user_id, ())
+
+
+def _roles_by_user(session: Session, user_id: str = "") -> dict[str, tuple[str, ...]]:
+    statement = sa.select(user_role.c.user_id, role.c.name).join(role, role.c.id == user_role.c.role_id).order_by(role.c.name)
+    if user_id:
+        statement = statement.where(user_role.c.user_id == user_id)
+    found: dict[str, tuple[str, ...]] = {}
+    for row in session.execute(statement):
+        found[row.user_id] = (*found.get(row.user_id, ()), row.name)
+    return found
+
+
+def list_users(session: Session) -> list[Listed]:
+    """All users by address; a hub has as many as a firm has people who work with it."""
+    roles = _roles_by_user(session)
+    keys = session.execute(sa.select(passkey.c.user_id, sa.func.count()).group_by(passkey.c.user_id)).all()
+    passkeys = {row[0]: int(row[1]) for row in keys}
+    rows = session.execute(sa.select(user).order_by(user.c.email)).all()
+    return [Listed(row, roles.get(row.id, ()), passkeys.get(row.id, 0)) for row in rows]
+
+
+def add_user(session: Session, roles: Iterable[str], **values: Any) -> str:
+    """A new user with these roles; returns its id."""
+    given = {"id": new_id(), "fs_uniquifier": secrets.token_hex(32), "active": True, **values}
+    session.execute(sa.insert(user).values(**given))
+    set_roles(session, given["id"], roles)
+    return str(given["id"])
+
+
+def change_user(session: Session, user_id: str, **values: Any) -> None:
+    session.execute(sa.update(user).where(user.c.id == user_id).values(**values))
+
+
+def end_sessions(session: Session, user_id: str) -> None:
+    """Sign-ins are bound to the uniquifier: a new one ends them all."""
+    change_user(session, user_id, fs_uniquifier=secrets.token_hex(32))
+
+
+def set_roles(session: Session, user_id: str, names: Iterable[str]) -> None:
+    """Exactly these roles from now on."""
+    session.execute(sa.delete(user_role).where(user_role.c.user_id == user_id))
+    for name in sorted(set(names)):
+        role_id = session.scalar(sa.select(role.c.id).where(role.c.name == name))
+        if role_id is None:
+            role_id = session.scalar(sa.insert(role).values(name=name).returning(role.c.id))
+        session.execute(sa.insert(user_role).values(user_id=user_id, role_id=role_id))
+
+
+def active_with_role(session: Session, name: str, *, lock: bool = False) -> list[UserRow]:
+    """The active users with a role. `lock`: nobody else asks so until the transaction ends, so that two people cannot take
+    each other's role away at once. The lock comes first: what is read after it is what the other one left."""
+    if lock and not is_sqlite(session):  # SQLite has one writer anyway
+        session.execute(sa.select(role.c.id).where(role.c.name == name).with_for_update())
+    statement = (
+        sa.select(user)
+        .join(user_role, user_role.c.user_id == user.c.id)
+        .join(role, role.c.id == user_role.c.role_id)
+        .where(role.c.name == name, user.c.active)
+        .order_by(user.c.email)
+    )
+    return list(session.execute(statement).all())
+
+
+def has_owner(session: Session) -> bool:
+    found = session.scalar(
+        sa.select(user_role.c.user_id).join(role, role.c.id == user_role.c.role_id).where(role.c.name == OWNER).limit(1)
+    )
+    return found is not None
+
+
+# Passkeys
+
+
+def list_passkeys(session: Session, user_id: str) -> list[PasskeyRow]:
+    return list(session.execute(sa.select(passkey).where(passkey.c.user_id == user_id).order_by(passkey.c.id)).all())
+
+
+def find_passkey(session: Session, credential_id: bytes) -> PasskeyRow | None:
+    return session.execute(sa.select(passkey).where(passkey.c.credential_id == credential_id)).first()
+
+
+def add_passkey(session: Session, **values: Any) -> None:
+    session.execute(sa.insert(passkey).values(**values))
+
+
+def use_passkey(session: Session, credential_id: bytes, sign_count: int, now: datetime) -> None:
+    session.execute(
+        sa.update(passkey).where(passkey.c.credential_id == credential_id).values(sign_count=sign_count, lastuse_datetime=now)
+    )
+
+
+def remove_passkeys(session: Session, user_id: str, passkey_id: int | None = None) -> int:
+    """One passkey of the user, or all; how many there were."""
+    statement = sa.delete(passkey).where(passkey.c.user_id == user_id)
+    if passkey_id is not None:
+        statement = statement.where(passkey.c.id == passkey_id)
+    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]

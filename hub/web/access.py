@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from flask import Flask, current_app, g, redirect, request
+from flask import Flask, current_app, g, redirect, request, session
 from flask_login import current_user
+from flask_wtf.csrf import CSRFProtect  # type: ignore[import-untyped]
 from werkzeug.wrappers import Response as AnyResponse
 
 from hub.core.errors import Forbidden
@@ -16,6 +17,8 @@ from hub.core.roles import MEANINGS, Permission
 from hub.core.texts import say
 from hub.core.types import Actor
 from hub.services.audit import HUB, act_as
+from hub.store.logins import let_go
+from hub.web import keeping
 from hub.web.pages import language
 
 API = "/api/"
@@ -23,10 +26,12 @@ OPEN = "open"
 """Anybody may ask: what a route answers is public, or it checks for itself (sign-in pages, health)."""
 SIGNED_IN = "signed in"
 """Every user may ask, whatever their role: one's own account."""
-OPEN_ENDPOINTS = ("static", "bootstrap.static", "security.")
-"""Style sheets; and Flask-Security's own pages, each of which checks for itself."""
+OPEN_ENDPOINTS = ("static", "bootstrap.static")
+"""Style sheets and scripts."""
 BEARER = "hub_bearer"
 """Where the API's door leaves its reader of tokens: (request) → Who, or an error."""
+API_ERRORS = "hub_api_errors"
+"""Where the API leaves what tells its errors: (exception) → answer."""
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -94,7 +99,11 @@ def access_of(app: Flask, endpoint: str, method: str) -> Permission | str | None
 
 
 def register(app: Flask) -> None:
+    """The guard before every request, then the token that keeps other sites' forms out."""
     app.before_request(_guard)
+    tokens = CSRFProtect(app)
+    app.before_request(lambda: None if request.endpoint is None or request.path.startswith(API) else tokens.protect())
+    keeping.register(app)
     app.jinja_env.globals.update(who=who, may=may)
 
 
@@ -109,7 +118,10 @@ def _guard() -> AnyResponse | None:
         return None
     found = who()
     if found is None:
-        if request.path.startswith(API) or request.method not in ("GET", "HEAD"):
+        if not request.path.startswith(API) and request.method not in ("GET", "HEAD"):
+            keeping.keep_form()
+            raise SignInFirst
+        if request.path.startswith(API):
             raise SignInFirst
         return redirect(f"/account/login?next={quote(request.full_path.rstrip('?'), safe='')}")
     act_as(found.actor)
@@ -145,8 +157,20 @@ def may(permission: str) -> bool:
 
 
 def _session_who() -> Who | None:
+    """The user of the session, unless it is over: by its age, whatever the browser keeps."""
     user: Any = current_user
-    if not user or not user.is_authenticated:
+    if not user or not user.is_authenticated or _is_over():
         return None
     actor = Actor("user", str(user.id), user.name or user.email, request.remote_addr or "")
-    return Who(actor, str(user.id), user.permissions, tuple(sorted(role.name for role in user.roles)))
+    found = Who(actor, str(user.id), user.permissions, tuple(sorted(role.name for role in user.roles)))
+    let_go()
+    return found
+
+
+def _is_over() -> bool:
+    context = current_app.extensions["hub"]
+    try:
+        began = float(session.get("fs_paa") or 0)
+    except (TypeError, ValueError):
+        return True
+    return bool(context.now().timestamp() - began > context.settings.session_hours * 3600)

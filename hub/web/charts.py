@@ -77,3 +77,19 @@ def share_bar(share: float, kind: str = "") -> Markup:
         '<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
         '<rect class="groove" width="100" height="8"/><rect class="bar {}" width="{:.2f}" height="8"/></svg>'
     ).format(kind, max(filled, 0.6) if share > 0 else 0)
+
+
+def stack(parts: Sequence[tuple[float, str, str]], title: str) -> Markup:
+    """One bar cut into parts: (share between 0 and 1, kind, what pointing at it tells). A table beneath has the numbers."""
+    drawn, left = [], 0.0
+    for share, kind, text in parts:
+        width = 100 * min(max(share, 0.0), 1.0)
+        drawn.append(
+            Markup('<rect class="bar {}" x="{:.2f}" width="{:.2f}" height="8"><title>{}</title></rect>').format(
+                kind, left, max(width - 0.2, 0.1), text
+            )
+        )
+        left += width
+    return Markup(
+        '<svg class="stack" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(title, Markup("").join(drawn))

@@ -1,9 +1,9 @@
-"""Numbers, times and durations as people write them in their language. Pure functions; times are UTC and say so."""
+"""Numbers, times and durations as people write them in their language. Pure functions; times say their zone."""
 
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
@@ -46,8 +46,10 @@ def duration(seconds: float, lang: str) -> str:
     return " ".join(parts)
 
 
-def clock(at: datetime, lang: str) -> str:
-    return format_datetime(at.astimezone(UTC), "d MMM yyyy, HH:mm", tzinfo=UTC, locale=LOCALES[lang]) + " UTC"
+def clock(at: datetime, lang: str, zone: tzinfo = UTC) -> str:
+    """«22 Nov 2026, 19:30 CET»: a time without its zone is no time."""
+    local = at.astimezone(zone)
+    return f"{format_datetime(local, 'd MMM yyyy, HH:mm', tzinfo=zone, locale=LOCALES[lang])} {local.tzname()}"
 
 
 def ago(at: datetime, now: datetime, lang: str) -> str:
@@ -57,10 +59,10 @@ def ago(at: datetime, now: datetime, lang: str) -> str:
     return format_timedelta(seconds or -1, add_direction=True, threshold=1.2, locale=LOCALES[lang])
 
 
-def moment(at: datetime | None, now: datetime, lang: str) -> Markup:
+def moment(at: datetime | None, now: datetime, lang: str, zone: tzinfo = UTC) -> Markup:
     """A time with its distance from now, as HTML; a dash where there is none."""
     if at is None:
         return Markup("–")
     return Markup('<time datetime="{}">{}</time> <span class="ago">{}</span>').format(
-        at.astimezone(UTC).isoformat(timespec="seconds"), clock(at, lang), ago(at, now, lang)
+        at.astimezone(UTC).isoformat(timespec="seconds"), clock(at, lang, zone), ago(at, now, lang)
     )

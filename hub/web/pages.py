@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
 
+from hub import __version__
 from hub.core.errors import NotFound
 from hub.core.texts import LANGUAGES, choose_language, say, say_many
+from hub.services.preferences import Firm, read_firm
+from hub.store.db import reading
 from hub.web import charts, formats, words
 from hub.web.privacy import veil
 
@@ -34,10 +38,16 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 """On every answer that does not say otherwise itself."""
+HTTPS_ONLY = f"max-age={YEAR}"
+"""Strict-Transport-Security, where people open the hub over https."""
+LONGEST_BODY = 1_000_000
+LONGEST_FORM = 500_000
+MOST_FIELDS = 500
 
 
 def register(app: Flask) -> None:
-    """Headers for every answer, functions for every template."""
+    """Headers for every answer, limits for what is sent to us, functions for every template."""
+    app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY, MAX_FORM_MEMORY_SIZE=LONGEST_FORM, MAX_FORM_PARTS=MOST_FIELDS)
     app.after_request(_protect)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
@@ -50,13 +60,19 @@ def register(app: Flask) -> None:
         number=_bound(formats.number),
         percent=_bound(formats.percent),
         duration=_bound(formats.duration),
-        moment=lambda at: formats.moment(at, datetime.now(UTC), language()),
+        moment=lambda at: formats.moment(at, datetime.now(UTC), language(), zone()),
+        clock=lambda at: formats.clock(at, language(), zone()),
+        zone_name=lambda: zone().key,
+        firm_name=lambda: firm().name,
+        hub_version=__version__,
         ago=lambda at: formats.ago(at, datetime.now(UTC), language()),
         state_word=lambda code: words.word(words.STATES, code, language()),
         reason_word=lambda code: words.word(words.REASONS, code, language()),
         effect_word=lambda code: words.word(words.EFFECTS, code, language()),
         effect_state_word=lambda code: words.word(words.EFFECT_STATES, code, language()),
+        connection_word=lambda code: words.word(words.CONNECTION_STATES, code, language()),
         direction_word=lambda code: words.word(words.DIRECTIONS, code, language()),
+        limit_word=lambda code: words.word(words.LIMITS, code, language()),
         code_word=_bound(words.quarantine_word),
     )
     app.jinja_env.filters["veil"] = lambda text: veil(str(text or ""))
@@ -65,7 +81,26 @@ def register(app: Flask) -> None:
 def _protect(answer: Response) -> Response:
     for name, value in HEADERS.items():
         answer.headers.setdefault(name, value)
+    if current_app.config["HUB_SETTINGS"].public_url.startswith("https://"):
+        answer.headers.setdefault("Strict-Transport-Security", HTTPS_ONLY)
     return answer
+
+
+def firm() -> Firm:
+    """What the firm has set in the console, read once per request."""
+    if "hub_firm" not in g:
+        with reading() as session:
+            g.hub_firm = read_firm(session).firm
+    found: Firm = g.hub_firm
+    return found
+
+
+def zone() -> ZoneInfo:
+    """The time zone that times are shown in; UTC where this machine does not know the firm's."""
+    try:
+        return ZoneInfo(firm().time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
 
 
 def _bound(function: Callable[[Any, str], str]) -> Callable[[Any], str]:

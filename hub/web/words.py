@@ -9,6 +9,7 @@ from hub.core.types import RunState
 from hub.mapping import convert
 from hub.rules import consent, scenario
 from hub.services.consent import SHARED_ADDRESS
+from hub.store import connections
 from hub.store.boxes import Effect, EffectState
 
 STATES: dict[str, str] = {
@@ -34,6 +35,7 @@ REASONS: dict[str, str] = {
     "not_pushed": N_("The contact's own record is not on its way to the platform any more"),
     "not_on_platform": N_("The contact is not on the platform"),
     "rejected": N_("The platform rejected the contact"),
+    "scenario_stopped": N_("The scenario was stopped before this left"),
 }
 """Code → sentence, for every reason that a rule, the gate or a delivery gives."""
 
@@ -51,6 +53,20 @@ EFFECT_STATES: dict[str, str] = {
     EffectState.REJECTED.value: N_("rejected by the platform"),
     EffectState.CANCELLED.value: N_("cancelled: no longer allowed"),
 }
+
+CONNECTION_STATES: dict[str, str] = {
+    connections.ACTIVE: N_("works"),
+    connections.PAUSED: N_("paused"),
+    connections.REAUTHORIZE: N_("needs new credentials"),
+}
+
+LIMITS: dict[str, str] = {
+    "burst": N_("Calls in each window"),
+    "window": N_("Length of the window in seconds"),
+    "daily": N_("Calls a day"),
+    "in_flight": N_("Calls at the same time"),
+}
+"""What an admin may cap on a connection."""
 
 DIRECTIONS: dict[str, str] = {"in": N_("read from the platform"), "out": N_("sent to the platform")}
 

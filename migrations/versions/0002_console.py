@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from hub.core.normalize import name_key
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -31,6 +33,10 @@ POSTGRES_MAKE = [
         "FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_append_only()"
     ),
 ]
+SEARCHED = {
+    "ix_contact_first_key": ["first_key", "id"],
+    "ix_contact_last_key": ["last_key", "id"],
+}
 
 
 def upgrade() -> None:
@@ -244,6 +250,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("author_id", ID, nullable=True),
         sa.Column("author_name", sa.String(length=254), nullable=False),
+        sa.Column("editors", JSON, nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("decided_by", ID, nullable=True),
         sa.Column("decided_by_name", sa.String(length=254), nullable=True),
@@ -305,11 +312,49 @@ def upgrade() -> None:
         batch_op.create_index("ix_webhook_delivery_due", ["state", "not_before"], unique=False)
         batch_op.create_index(batch_op.f("ix_webhook_delivery_event_id"), ["event_id"], unique=False)
         batch_op.create_index("ix_webhook_delivery_webhook", ["webhook_id", "id"], unique=False)
+    _make_contacts_searchable()
     for statement in SQLITE_MAKE if op.get_bind().dialect.name == "sqlite" else POSTGRES_MAKE:
         op.execute(statement)
 
 
+def _make_contacts_searchable() -> None:
+    """Search keys of the names, and indexes of beginnings: on PostgreSQL these need a comparison by bytes.
+
+    Without `batch_alter_table`: SQLite would build the table anew, and dropping the old one would take what refers to it.
+    """
+    postgres = op.get_bind().dialect.name != "sqlite"
+    key = sa.String(60, collation="C" if postgres else None)
+    for name in ("first_key", "last_key"):
+        op.add_column("contact", sa.Column(name, key, server_default=sa.text("''"), nullable=False))
+    if postgres:
+        op.execute('ALTER TABLE identifier ALTER COLUMN value TYPE VARCHAR(254) COLLATE "C"')
+    _fill_search_keys()
+    for name, columns in SEARCHED.items():
+        op.create_index(name, "contact", columns)
+
+
+def _fill_search_keys() -> None:
+    contact = sa.table("contact", *(sa.column(name) for name in ("id", "first_name", "last_name", "first_key", "last_key")))
+    page = sa.select(contact.c.id, contact.c.first_name, contact.c.last_name).order_by(contact.c.id).limit(5000)
+    setting = sa.update(contact).where(contact.c.id == sa.bindparam("one"))
+    setting = setting.values(first_key=sa.bindparam("first"), last_key=sa.bindparam("last"))
+    connection = op.get_bind()
+    rows = connection.execute(page).all()
+    while rows:
+        keys = [
+            {"one": id_, "first": name_key(first or "")[:60], "last": name_key(last or "")[:60]} for id_, first, last in rows
+        ]
+        connection.execute(setting, keys)
+        rows = connection.execute(page.where(contact.c.id > rows[-1].id)).all()
+
+
 def downgrade() -> None:
+    for name in SEARCHED:
+        op.drop_index(name, table_name="contact")
+    for name in ("first_key", "last_key"):
+        op.execute(f"ALTER TABLE contact DROP COLUMN {name}")
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute('ALTER TABLE identifier ALTER COLUMN value TYPE VARCHAR(254) COLLATE "default"')
     with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_webhook_delivery_webhook")
         batch_op.drop_index(batch_op.f("ix_webhook_delivery_event_id"))

@@ -3,8 +3,8 @@
 `python tests/house/extract.py` adds what is new to each .po file with an empty translation and drops what is gone.
 
 Found are: `N_()`, `_()`, `say()`, `say_many()`; messages, cures and field texts of errors, also through a local name or
-a function of the same file; `Verdict`s of platforms; what a `Credential` means; `_()` and `trans` in templates; what the
-command line tells, its headings and its help.
+a function of the same file; `Verdict`s of platforms; what a `Credential` or a setting means; `_()` and `trans` in
+templates; what the command line tells, its headings and its help.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ class Reader:
         keywords = {word.arg: word.value for word in node.keywords}
         if name in ("N_", "_", "say", "say_here", "tell"):
             self._add(node.args[0] if node.args else None, scopes)
+        elif name == "_setting":
+            self._add(node.args[1] if len(node.args) > 1 else None, scopes)
         elif name == "headings":
             self._add_all(node.args, scopes)
         elif name in ("option", "Option"):

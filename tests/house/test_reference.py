@@ -13,6 +13,7 @@ from hub.core.errors import HubError
 from hub.mapping.convert import REASONS
 from hub.rules import consent, scenario
 from hub.services.consent import SHARED_ADDRESS
+from hub.store.stopping import SCENARIO_STOPPED
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +73,9 @@ def test_every_reason_of_an_effect_is_documented() -> None:
     text = " ".join((ROOT / file).read_text("utf-8") for file in files).replace("\n", " ")
     given = re.findall(r'reason="([a-z_]+)"|\(effect, "(\w+)"\)|cancel_held\([^)]*"(\w+)", now\)', text)
     named = {name for names in given for name in names if name}
+    named.add(SCENARIO_STOPPED)
     assert sorted(codes("docs/reasons.md", 1)) == sorted(named)
-    assert len(named) == 4
+    assert len(named) == 5
 
 
 def test_every_row_has_a_meaning_and_a_cure() -> None:

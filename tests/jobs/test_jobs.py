@@ -291,7 +291,7 @@ def test_periodic_work_that_fails_stops_nothing(app: Flask, context: Any, monkey
     plan.tick()
     plan.tick()
     assert seen == ["fails", "works"] * 2
-    assert {item.name for item in PERIODIC} == {"request_due_syncs", "settle_held"}
+    assert {item.name for item in PERIODIC} >= {"request_due_syncs", "settle_held"}
 
 
 def test_a_withdrawal_reaches_the_urgent_queue_at_the_next_look(pair: Any, relay: Relay, queues: Queues) -> None:

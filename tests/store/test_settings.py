@@ -30,12 +30,40 @@ from hub.core.settings import Settings, read_settings, variable
         ("HUB_LEASE", "0"),
         ("HUB_NAMESPACE", "My Hub"),
         ("HUB_LANGUAGE", "de"),
+        ("HUB_PUBLIC_URL", "hub.example.com"),
+        ("HUB_PUBLIC_URL", "ftp://hub.example.com"),
+        ("HUB_PUBLIC_URL", "https://[hub"),
+        ("HUB_TRUSTED_PROXIES", "-1"),
+        ("HUB_SESSION_HOURS", "0"),
+        ("HUB_MAIL_URL", "mail.example.com"),
+        ("HUB_MAIL_URL", "https://mail.example.com"),
+        ("HUB_MAIL_FROM", "the shop"),
         ("HUB_NO_SUCH_THING", "1"),
     ],
 )
 def test_a_bad_setting_is_named(name: str, text: str) -> None:
     with pytest.raises(SetupError) as caught:
         read_settings({name: text})
+    assert caught.value.subject == name
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({"HUB_MAIL_URL": "smtp://localhost"}, "HUB_MAIL_FROM"),
+        ({"HUB_OIDC_ISSUER": "https://login.example.com"}, "HUB_OIDC_CLIENT_ID"),
+        ({"HUB_OIDC_CLIENT_ID": "hub", "HUB_OIDC_CLIENT_SECRET": "s"}, "HUB_OIDC_ISSUER"),
+        (
+            {"HUB_OIDC_ISSUER": "http://login.example.com", "HUB_OIDC_CLIENT_ID": "hub", "HUB_OIDC_CLIENT_SECRET": "s"},
+            "HUB_OIDC_ISSUER",
+        ),
+        ({"HUB_OIDC_ISSUER": "http://[", "HUB_OIDC_CLIENT_ID": "hub", "HUB_OIDC_CLIENT_SECRET": "s"}, "HUB_OIDC_ISSUER"),
+    ],
+)
+def test_settings_that_belong_together(environ: dict[str, str], name: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        read_settings(environ)
     assert caught.value.subject == name
     assert caught.value.cure
 

@@ -18,7 +18,7 @@ from hub.core.errors import ContractBroken
 from hub.services.context import Context
 from hub.store import quarantine, runs
 from hub.store.db import new_id, transaction
-from tests.conftest import add_user, sign_in
+from tests.conftest import add_user, form_token, sign_in
 
 VOID = {"meta", "link", "br", "input", "hr", "img"}
 DRAWN = {"rect", "line", "path"}
@@ -131,7 +131,10 @@ class Browser:
         client = self.app.test_client()
         if self.role:
             sign_in(client, add_user(self.app, self.role))
-        return client.open(path, method=method, environ_base={"REMOTE_ADDR": address}, buffered=True, **rest)
+        if method not in ("GET", "HEAD", "OPTIONS"):
+            rest["headers"] = {"X-CSRFToken": form_token(client), **dict(rest.get("headers", {}))}
+        with self.app.app_context():  # as a server does it: nothing is kept from the request before
+            return client.open(path, method=method, environ_base={"REMOTE_ADDR": address}, buffered=True, **rest)
 
     def visit(self, path: str, lang: str = "en", status: int = 200, **rest: Any) -> Visit:
         answer = self.ask(path, headers={"Accept-Language": lang}, **rest)

@@ -12,7 +12,15 @@ from tests.conftest import add_user, sign_in
 from tests.web.conftest import HOSTILE, Browser, Filled
 
 CLEAR_EMAIL = re.compile(r"[^\s@…<>\"'(]{2,}@[\w.-]+")
+EXAMPLES = ("user:password@host", "hub@example.com")
+"""Of the meanings of HUB_MAIL_URL and HUB_MAIL_FROM."""
 PAGES: dict[str, Callable[[Filled], str]] = {
+    "overview": lambda filled: "/admin/",
+    "connections": lambda filled: "/admin/connections",
+    "platforms": lambda filled: "/admin/connections/new",
+    "connect": lambda filled: "/admin/connections/new/hubspot",
+    "audit trail": lambda filled: "/admin/audit",
+    "settings": lambda filled: "/admin/settings",
     "runs": lambda filled: "/admin/runs",
     "run": lambda filled: f"/admin/runs/{filled.run_id}",
     "failed run": lambda filled: f"/admin/runs/{filled.failed_id}",
@@ -27,14 +35,14 @@ def test_every_page_is_valid_and_keeps_secrets(browser: Browser, filled: Filled,
     for name, path in PAGES.items():
         visit = browser.visit(path(filled), lang)
         html = visit.answer.text
-        assert not CLEAR_EMAIL.findall(html), name
+        assert not [one for one in CLEAR_EMAIL.findall(html) if not one.endswith(EXAMPLES)], name
         assert not [secret for secret in [*filled.secrets, "verysecret99"] if secret in html], name
         assert HOSTILE not in html, name
         outside = [
             node.attributes[key] for node in visit.page.nodes for key in ("href", "src", "action") if key in node.attributes
         ]
         assert not [link for link in outside if "//" in link], name
-        footer = {"en": "No login yet: this console answers on this machine only", "pl": "Nie ma jeszcze logowania"}
+        footer = {"en": "Times are in Europe/Warsaw", "pl": "Godziny w strefie Europe/Warsaw"}
         assert footer[lang] in visit.text
 
 
@@ -58,10 +66,10 @@ def test_headers_of_every_answer(browser: Browser) -> None:
         assert browser.ask(path).headers["Cache-Control"] == "no-store"
 
 
-def test_the_front_door_leads_to_the_runs(browser: Browser) -> None:
-    answer = browser.ask("/admin/")
+def test_the_front_door_leads_to_the_overview(browser: Browser) -> None:
+    answer = browser.ask("/")
     assert answer.status_code == 302
-    assert answer.headers["Location"] == "/admin/runs"
+    assert answer.headers["Location"] == "/admin/"
 
 
 def test_language_is_asked_for_then_remembered_then_the_browsers_own(app: Flask) -> None:
@@ -89,16 +97,17 @@ def test_the_language_switch_keeps_the_page_and_its_filters(browser: Browser) ->
 
 
 def test_the_cookie_says_the_language_only(browser: Browser) -> None:
-    cookie = browser.ask("/admin/runs?lang=pl").headers["Set-Cookie"]
-    assert cookie.startswith("hub_lang=pl;")
+    (cookie,) = [
+        one for one in browser.ask("/admin/runs?lang=pl").headers.getlist("Set-Cookie") if one.startswith("hub_lang=pl;")
+    ]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
-    assert "Set-Cookie" not in browser.ask("/admin/runs").headers
+    assert "hub_lang" not in " ".join(browser.ask("/admin/runs").headers.getlist("Set-Cookie"))
 
 
 def test_static_files_are_small_and_call_nobody(browser: Browser) -> None:
     css, script = browser.ask("/static/console.css").text, browser.ask("/static/live.js").text
-    assert len(css.encode()) <= 12_000
+    assert len(css.encode()) <= 20_000
     assert "url(" not in css
     assert "@import" not in css
     assert "http" not in script

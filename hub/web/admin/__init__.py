@@ -1,20 +1,24 @@
-"""The console's pages and what each asks for."""
+"""The console's pages. Each module of this folder that has `routes(add)` puts its own pages on; none is named here."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, Response, redirect, url_for
-from werkzeug.wrappers import Response as AnyResponse
+from flask import Blueprint, Response
 
 from hub.core.roles import Permission
-from hub.web.access import needs, signed_in
-from hub.web.admin import decisions, quarantine, runs
+from hub.web.access import needs
 from hub.web.pages import remember_language
 
 PREFIX = "/admin"
 
 admin = Blueprint("admin", __name__, url_prefix=PREFIX)
+
+Add = Callable[..., None]
+"""What a module's `routes` is given: see `add`."""
 
 
 @admin.after_request
@@ -23,18 +27,26 @@ def _private(answer: Response) -> Response:
     return remember_language(answer)
 
 
-def _home() -> AnyResponse:
-    return redirect(url_for("admin.list_runs"))
+def add(
+    rule: str,
+    view: Callable[..., Any],
+    permission: Permission = Permission.CONSOLE_READ,
+    methods: Sequence[str] = ("GET",),
+) -> None:
+    """One page below /admin: the endpoint is `admin.` and the view's name. GET brings HEAD; what is not named is 405.
+
+    A view that says itself who may ask (`@needs`, `@signed_in`) keeps what it says.
+    """
+    guarded = view if hasattr(view, "hub_access") else needs(permission)(view)
+    admin.add_url_rule(rule, view_func=guarded, methods=list(methods), provide_automatic_options=False)
 
 
-def _add(rule: str, view: Any, permission: Permission = Permission.CONSOLE_READ) -> None:
-    """Only GET (with HEAD): everything else, OPTIONS too, is 405."""
-    admin.add_url_rule(rule, view_func=needs(permission)(view), methods=["GET"], provide_automatic_options=False)
+def _gather() -> None:
+    """Every module's pages, in the order of the modules' names."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        routes: Callable[[Add], None] | None = getattr(importlib.import_module(f"{__name__}.{name}"), "routes", None)
+        if routes is not None:
+            routes(add)
 
 
-admin.add_url_rule("/", view_func=signed_in(_home), methods=["GET"], provide_automatic_options=False)
-_add("/runs", runs.list_runs)
-_add("/runs/<uuid:run_id>", runs.show_run)
-_add("/quarantine", quarantine.list_quarantine)
-_add("/decisions", decisions.list_decisions)
-_add("/decisions/<uuid:evaluation_id>", decisions.show_evaluation)
+_gather()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -93,7 +93,7 @@ def show_evaluation(evaluation_id: UUID) -> str:
         reason=reason,
         people=[_person(row) for row in page[:PAGE]],
         next_page=page[PAGE - 1].contact_id if len(page) > PAGE else None,
-        effects=_by_state(effects),
+        effects=effects_by_state(effects),
         **_live([evaluation]),
     )
 
@@ -111,9 +111,14 @@ def _person(row: Any) -> dict[str, Any]:
     }
 
 
-def _by_state(counts: Mapping[tuple[str, str, str], int]) -> list[tuple[str, str, int]]:
+def effects_by_state(counts: Mapping[tuple[str, str, str], int]) -> list[tuple[str, str, int]]:
     """(effect, state, how many), whatever the platform said about each."""
     found: dict[tuple[str, str], int] = {}
     for (effect, state, _), count in counts.items():
         found[effect, state] = found.get((effect, state), 0) + count
     return [(effect, state, count) for (effect, state), count in sorted(found.items())]
+
+
+def routes(add: Callable[..., None]) -> None:
+    add("/decisions", list_decisions)
+    add("/decisions/<uuid:evaluation_id>", show_evaluation)

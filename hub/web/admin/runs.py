@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -148,3 +148,8 @@ def describe(bar: charts.Bar, lang: str) -> str:
 def numbers(bar: charts.Bar) -> str:
     """«7», or «7–12» for batches taken together."""
     return str(bar.first) if bar.first == bar.last else f"{bar.first}–{bar.last}"
+
+
+def routes(add: Callable[..., None]) -> None:
+    add("/runs", list_runs)
+    add("/runs/<uuid:run_id>", show_run)
