@@ -6,6 +6,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,10 +23,11 @@ from hub.core.errors import (
     Unavailable,
 )
 from hub.core.types import Lane, Raw, RunState
+from hub.services.ahead import ahead
 from hub.services.connections import open_connector
 from hub.services.context import Context, Stop
 from hub.services.dictionaries import read_mapping
-from hub.services.intake import Intake, make_intake, store_batch
+from hub.services.intake import Intake, Prepared, make_intake, prepare, store_batch
 from hub.store import connections, runs
 from hub.store.connections import ConnectionRow
 from hub.store.db import Session, reading, transaction
@@ -87,7 +89,6 @@ class _Chunk:
     records: list[Raw] = field(default_factory=list)
     cursor: Cursor | None = None
     total: int | None = None
-    seconds: float = 0.0
 
 
 def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
@@ -155,42 +156,77 @@ def _read_on(
     deadline = time.monotonic() + context.settings.slice
     thresholds = gc.get_threshold()
     gc.set_threshold(FEWER_COLLECTIONS, *thresholds[1:])
-    pages = _chunks(connector, run.stream, cursor, context.settings.batch_size)
+    outlook = _Outlook(mostly_changed=cursor is None)
+    chunks = _chunks(connector, run.stream, cursor, context.settings.batch_size)
+    started = time.perf_counter()
     try:
-        for chunk in pages:
-            now = context.now()
-            started = time.perf_counter()
-            with transaction() as session:
-                counts = store_batch(session, intake, chunk.records, now)
-                runs.save_cursor(session, run.connection_id, run.stream, dict(chunk.cursor or {}), intake.version.decode(), now)
-                spent = chunk.seconds + time.perf_counter() - started
-                kept = runs.renew_run(session, run.id, owner, now, context.settings.lease, counts, spent, chunk.total)
-                if kept is None:
-                    # Somebody else holds the run now: nothing of this batch may stay.
-                    raise _LeaseLost
-            if time.monotonic() > deadline or stop():
-                return False
+        with ahead(_prepared(intake, chunks, outlook)) as batches:
+            for chunk, prepared in batches:
+                now = context.now()
+                with transaction() as session:
+                    counts = store_batch(session, intake, prepared, now)
+                    place = dict(chunk.cursor or {})
+                    runs.save_cursor(session, run.connection_id, run.stream, place, intake.version.decode(), now)
+                    spent = time.perf_counter() - started
+                    kept = runs.renew_run(session, run.id, owner, now, context.settings.lease, counts, spent, chunk.total)
+                    if kept is None:
+                        # Somebody else holds the run now: nothing of this batch may stay.
+                        raise _LeaseLost
+                started += spent
+                outlook.mostly_changed = counts.created + counts.updated > counts.unchanged
+                if time.monotonic() > deadline or stop():
+                    return False
     finally:
-        pages.close()
         gc.set_threshold(*thresholds)
     return True
 
 
+@dataclass
+class _Outlook:
+    """What the batches in the making are taken for: the same as the last one that was stored."""
+
+    mostly_changed: bool
+
+
+def _prepared(
+    intake: Intake, chunks: Generator[_Chunk, None, None], outlook: _Outlook
+) -> Generator[tuple[_Chunk, Prepared], None, None]:
+    with closing(chunks):
+        for chunk in chunks:
+            prepared = prepare(intake, chunk.records, expected=outlook.mostly_changed)
+            chunk.records = []  # what did not change is not needed any more
+            yield chunk, prepared
+
+
 def _chunks(connector: Connector, stream: str, cursor: Cursor | None, size: int) -> Generator[_Chunk, None, None]:
-    """Pages gathered to chunks of about `size` records, or of two seconds where the platform is slow."""
+    """Pages gathered to chunks of about `size` records, or of two seconds where the platform is slow.
+
+    Where reading ends with an error, what was gathered before comes first: a budget of few calls would else never get
+    beyond the same first pages.
+    """
     chunk = _Chunk()
     started = time.perf_counter()
-    for page in connector.read(stream, cursor):
+    ended: HubError | None = None
+    pages = connector.read(stream, cursor)
+    while True:
+        try:
+            page = next(pages, None)
+        except HubError as error:
+            ended = error
+            break
+        if page is None:
+            break
         chunk.records += page.records
         chunk.cursor = page.cursor
         chunk.total = page.total
-        chunk.seconds = time.perf_counter() - started
-        if len(chunk.records) >= size or chunk.seconds > 2.0:
+        if len(chunk.records) >= size or time.perf_counter() - started > 2.0:
             yield chunk
             chunk = _Chunk()
             started = time.perf_counter()
     if chunk.cursor is not None:
         yield chunk
+    if ended is not None:
+        raise ended
 
 
 def _settle_failure(context: Context, run: Any, owner: str, row: ConnectionRow, error: HubError) -> None:

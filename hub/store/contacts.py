@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from hub.rules.identity import Owner
 from hub.store import bulk
 from hub.store.db import Id, UtcTime, metadata
+from hub.store.finding import find
 
 PROFILE = ("email", "phone", "first_name", "last_name", "company", "city", "postcode", "country")
 """The columns that describe the person, named as the standard fields of mapping/standard.toml."""
@@ -42,13 +44,10 @@ identifier = sa.Table(
 
 
 def owners(session: Session, kind: str, values: Iterable[str]) -> dict[str, Owner]:
-    statement = (
-        sa.select(identifier.c.value, contact.c.id, contact.c.first_name, contact.c.last_name)
-        .join(contact, contact.c.id == identifier.c.contact_id)
-        .where(identifier.c.kind == kind)
-    )
-    rows = session.execute(bulk.look_up(session, statement, identifier.c.value, values))
-    return {value: Owner(contact_id, first, last) for value, contact_id, first, last in rows}
+    asked = (identifier.c.value, contact.c.id, contact.c.first_name, contact.c.last_name)
+    join = "JOIN contact ON contact.id = identifier.contact_id"
+    rows = find(session, asked, identifier.c.value, list(values), where={"kind": kind}, join=join)
+    return {row[0]: Owner(row[1], row[2], row[3]) for row in rows}
 
 
 def profiles(session: Session, contact_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -59,6 +58,29 @@ def profiles(session: Session, contact_ids: Iterable[str]) -> dict[str, dict[str
 
 def save_contacts(session: Session, rows: Sequence[bulk.Row]) -> None:
     bulk.upsert(session, contact, rows, key=("id",), update=(*PROFILE, "updated_at"))
+
+
+def save_profiles(session: Session, profiles: Mapping[str, Sequence[str | None]], now: datetime) -> None:
+    """Contacts by id, each with the values of `PROFILE`: new ones are made now, the others become so."""
+    if not profiles:
+        return
+    described = zip(*profiles.values(), strict=True)
+    columns: bulk.Columns = {
+        "id": list(profiles),
+        **dict(zip(PROFILE, described, strict=True)),
+        "created_at": bulk.Same(now),
+        "updated_at": bulk.Same(now),
+    }
+    bulk.upsert_columns(session, contact, columns, key=("id",), update=(*PROFILE, "updated_at"))
+
+
+def claim_identifiers(session: Session, claimed: Sequence[tuple[str, str, str]], now: datetime) -> None:
+    """(kind, value, contact id): an identifier that is somebody's already stays theirs."""
+    if not claimed:
+        return
+    kinds, values, contact_ids = zip(*claimed, strict=True)
+    columns: bulk.Columns = {"kind": kinds, "value": values, "contact_id": contact_ids, "created_at": bulk.Same(now)}
+    bulk.upsert_columns(session, identifier, columns, key=("kind", "value"))
 
 
 def save_identifiers(session: Session, rows: Sequence[bulk.Row]) -> None:
