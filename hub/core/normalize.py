@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 import idna
 import phonenumbers
@@ -84,16 +84,26 @@ def _polish_numbers() -> re.Pattern[str]:
 
 
 _POLISH = _polish_numbers()
+_DIGIT = re.compile(r"\d")
+_PUNCTUATION = str.maketrans("", "", " -.()")
+"""What may stand anywhere in a number: the library, too, looks at the digits alone."""
+_LABEL_BEFORE = re.compile(r"\s*tel\b[.: ]*", re.IGNORECASE)
 _EXTENSION = re.compile(r"[\s,;]*\b(?:wewn|wew|w|ext|int)\b[.:\s]*[0-9]{1,6}\s*\Z", re.IGNORECASE)
 
 
 def phone(text: str, country: str = "PL") -> str | None:
     """The number in E.164; None if nobody can have it. Without a country code it is read as dialled in `country`.
 
-    An extension is dropped: E.164 has none. Plain Polish spellings take a short cut with the library's own patterns.
+    An extension is dropped: E.164 has none. Usual Polish spellings take a short cut with the library's own patterns, and
+    so does what has no digit at all («brak»): the library takes as long for them as for everything else of a record.
     """
     if country == "PL":
         match = _POLISH.fullmatch(text.replace(" ", "").replace("-", ""))
+        if match is None:
+            if _DIGIT.search(text) is None:
+                return None
+            label = _LABEL_BEFORE.match(text)  # the library passes over words before the number
+            match = _POLISH.fullmatch((text[label.end() :] if label else text).translate(_PUNCTUATION))
         if match is not None:
             return "+48" + match[1]
     return phone_by_library(text, country)
@@ -117,6 +127,14 @@ _NAME_LANGUAGES = ("en", "pl", "de", "uk", "cs", "fr")
 
 
 @cache
+def _codes() -> dict[str, str]:
+    """Two letters → two-letter code, from one language: most shops send nothing else, and each language takes a megabyte."""
+    territories = map(str, Locale("en").territories)
+    codes = (code for code in territories if len(code) == 2 and code.isalpha() and code not in _NOT_COUNTRIES)
+    return {code.lower(): code for code in codes} | {name: code for name, code in _OTHER_NAMES.items() if len(name) == 2}
+
+
+@cache
 def _countries() -> dict[str, str]:
     """Code, three-letter code or name (through `name_key`) → two-letter code."""
     names: dict[str, str] = {}
@@ -131,10 +149,11 @@ def _countries() -> dict[str, str]:
     return names | _OTHER_NAMES
 
 
+@lru_cache(maxsize=1024)  # a shop's records name the same few again and again
 def country(text: str) -> str | None:
     """ISO 3166-1 alpha-2 from a two- or three-letter code or a name in one of some languages."""
     if len(text) == 2 and text.isascii():
-        return _countries().get(text.lower())
+        return _codes().get(text.lower())
     return _countries().get(name_key(text))
 
 
@@ -143,6 +162,7 @@ def _currencies() -> frozenset[str]:
     return frozenset(list_currencies()) - {"XXX", "XTS"}  # «no currency» and the one for tests
 
 
+@lru_cache(maxsize=256)
 def currency(text: str) -> str | None:
     """The ISO 4217 code in capitals, old currencies included; None if there is none such."""
     code = text.strip().upper()

@@ -84,7 +84,8 @@ def compile_reads(
         dropped: list[FieldError] = []
         standard: Standard = {}
         try:
-            external_id = convert.external_id(read_id(raw))
+            found = read_id(raw)
+            external_id = str(found) if type(found) is int and 0 <= found <= convert.LARGEST else convert.external_id(found)
         except (Unfit, Misplaced):
             external_id = ""
             errors.append(field_error("id", "bad_id", look(raw, mapping.id_path)))
@@ -92,8 +93,8 @@ def compile_reads(
             try:
                 value = read(raw)
             except (Unfit, Misplaced) as error:
-                found = field_error(name, problem_code(error), blamed(raw, rules[name]))
-                (dropped if name in droppable else errors).append(found)
+                problem = field_error(name, problem_code(error), blamed(raw, rules[name]))
+                (dropped if name in droppable else errors).append(problem)
                 continue
             if value is not None:
                 standard[name] = value

@@ -121,6 +121,12 @@ def as_text(value: Any) -> str:
     return ""
 
 
+def plain_keys(path: str) -> tuple[str, ...]:
+    """The keys of a path that only goes down through objects; nothing for one with brackets."""
+    steps = parse_path(path)
+    return tuple(step.key for step in steps) if all(step.pick is Pick.WHOLE for step in steps) else ()
+
+
 def compile_path(path: str) -> Getter:
     """`walk` for one path as a closure; the usual shapes without a loop."""
     steps = parse_path(path)

@@ -11,7 +11,7 @@ from hub.core.types import Raw
 from hub.mapping import convert
 from hub.mapping.convert import REASONS, Unfit, value_class
 from hub.mapping.dictionary import FieldRule
-from hub.mapping.paths import Getter, Misplaced, compile_path
+from hub.mapping.paths import Getter, Misplaced, compile_path, plain_keys
 from hub.mapping.transforms import TRANSFORMS, Transform
 
 Read = Callable[[Raw], Any]
@@ -113,12 +113,18 @@ def compile_rule(rule: FieldRule, country: str, currency: str) -> Read:
     if kind == "phone":
         return _phone(pick, first_of((compile_path(rule.country),), ()) if rule.country else None, country)
     if len(getters) == 1 and not transforms:
-        return _text(getters[0]) if kind == "text" else _simplest(getters[0], convert.SIMPLE[kind])
+        return _text(rule.paths[0]) if kind == "text" else _simplest(getters[0], convert.SIMPLE[kind])
+    if kind == "text" and not transforms:
+        return _first_text(tuple(map(_text, rule.paths)))
     return _simple(pick, convert.SIMPLE[kind])
 
 
-def _text(get: Getter) -> Read:
-    """`_simplest` for text: what is short and printable needs no further look (a NUL and half a character are not)."""
+def _text(path: str) -> Read:
+    """`_simplest` for text: what is short and printable needs no further look (a NUL and half a character are not).
+
+    Most fields of most records are texts one or two keys deep: these take one call.
+    """
+    get, keys = compile_path(path), plain_keys(path)
 
     def read(raw: Raw) -> Any:
         value = get(raw)
@@ -127,6 +133,47 @@ def _text(get: Getter) -> Read:
             if len(value) < 100 and value.isprintable():
                 return value or None
         return None if value is None else convert.text(value)
+
+    if len(keys) == 1:
+        return _text_at(*keys, read)
+    return _text_below(*keys, read) if len(keys) == 2 else read
+
+
+def _text_at(key: str, read: Read) -> Read:
+    """`read` is asked about everything unusual."""
+
+    def read_one(raw: Raw) -> Any:
+        value = raw.get(key)
+        if type(value) is str and len(value) < 100:
+            value = value.strip()
+            if value.isprintable():
+                return value or None
+        return read(raw)
+
+    return read_one
+
+
+def _text_below(outer: str, inner: str, read: Read) -> Read:
+    def read_two(raw: Raw) -> Any:
+        found = raw.get(outer)
+        if type(found) is dict:
+            value = found.get(inner)
+            if type(value) is str and len(value) < 100:
+                value = value.strip()
+                if value.isprintable():
+                    return value or None
+        return read(raw)
+
+    return read_two
+
+
+def _first_text(reads: tuple[Read, ...]) -> Read:
+    def read(raw: Raw) -> Any:
+        for attempt in reads:
+            value = attempt(raw)
+            if value is not None:
+                return value
+        return None
 
     return read
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
@@ -85,6 +85,13 @@ class IdField(TextField):
         return found
 
 
+_NORMAL: dict[str, Callable[[str], str | None]] = {
+    "email": normalize.email,
+    "country": normalize.country,
+    "currency": normalize.currency,
+}
+
+
 class NormalField(HubField):
     """E-mail, country, currency: text that one of the normalisers knows."""
 
@@ -95,8 +102,7 @@ class NormalField(HubField):
     def read(self, value: Any, data: Mapping[str, Any]) -> str:
         if not isinstance(value, str):
             raise ValidationError("wrong_type")
-        change = {"email": normalize.email, "country": normalize.country, "currency": normalize.currency}[self.kind]
-        found = change(value)
+        found = _NORMAL[self.kind](value)
         if found is None:
             raise ValidationError(f"bad_{self.kind}")
         return found

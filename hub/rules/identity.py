@@ -89,33 +89,35 @@ class Resolver:
     """Resolves the records of one batch one after another, so that later ones find the contacts of earlier ones."""
 
     def __init__(self, emails: Mapping[str, Owner], phones: Mapping[str, Owner]) -> None:
-        self._owners: dict[str, dict[str, Owner]] = {"email": dict(emails), "phone": dict(phones)}
-        self._buyers: dict[str, str] = {}
+        self._emails, self._phones = dict(emails), dict(phones)
+        self._buyers: dict[str | None, str] = {}
 
     def resolve(self, who: Claimant, new_id: str) -> Claim:
         """The record's contact; `new_id` is used if there is none yet."""
-        if who.buyer in self._buyers:
-            return Claim(self._buyers[who.buyer], "buyer", new=False)
+        buyer = who.buyer
+        if buyer in self._buyers:
+            return Claim(self._buyers[buyer], "buyer", new=False)
         email = who.email if who.email and not is_placeholder_email(who.email) else None
         phone = who.phone if who.phone and not is_placeholder_phone(who.phone) else None
         contact_id, reason = self._match(who, email, phone)
-        claim = Claim(contact_id or new_id, reason, new=contact_id is None)
-        if who.buyer:
-            self._buyers[who.buyer] = claim.contact_id
-        for kind, value in (("email", email), ("phone", phone)):
-            if value and value not in self._owners[kind]:
-                self._owners[kind][value] = Owner(claim.contact_id, who.first_name, who.last_name)
-                claim.identifiers.append((kind, value))
+        claim = Claim(contact_id or new_id, reason, contact_id is None)
+        if buyer:
+            self._buyers[buyer] = claim.contact_id
+        if email and email not in self._emails:
+            self._emails[email] = Owner(claim.contact_id, who.first_name, who.last_name)
+            claim.identifiers.append(("email", email))
+        if phone and phone not in self._phones:
+            self._phones[phone] = Owner(claim.contact_id, who.first_name, who.last_name)
+            claim.identifiers.append(("phone", phone))
         return claim
 
     def _match(self, who: Claimant, email: str | None, phone: str | None) -> tuple[str | None, str]:
         if who.linked:
             return who.linked, "linked"
-        names = (who.first_name, who.last_name)
-        owner = self._owners["email"].get(email) if email else None
-        if owner and (not is_role_mailbox(email or "") or names_agree(names, owner[1:])):
+        owner = self._emails.get(email) if email else None
+        if owner and (not is_role_mailbox(email or "") or names_agree((who.first_name, who.last_name), owner[1:])):
             return owner.contact_id, "email"
-        owner = self._owners["phone"].get(phone) if phone else None
-        if owner and names_agree(names, owner[1:]):
+        owner = self._phones.get(phone) if phone else None
+        if owner and names_agree((who.first_name, who.last_name), owner[1:]):
             return owner.contact_id, "phone"
         return None, "new"

@@ -2,90 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from hub.core.connector import Declaration, StreamInfo
 from hub.core.redact import redact_value
 from hub.core.types import Counts, Raw, Target
-from hub.mapping import convert
-from hub.mapping.apply import FieldError, Mapped, RecordInvalid, compile_reads
-from hub.mapping.convert import Unfit
-from hub.mapping.dictionary import ReadMapping
-from hub.mapping.paths import Misplaced, compile_path
-from hub.mapping.reading import field_error
+from hub.mapping.apply import FieldError, Mapped, RecordInvalid
 from hub.rules.events import is_paid
 from hub.services.evidence import note_acts
-from hub.services.people import claimant_of, names_somebody, resolve, save_profiles
-from hub.store import orders, quarantine, records
+from hub.services.people import Changes, claimant_of, find_changes, names_somebody, resolve
+from hub.services.prepared import Intake, Prepared, make_intake, prepare
+from hub.store import bulk, orders, quarantine, records
 from hub.store.db import Session, lock_identities
 
+__all__ = ["Intake", "Prepared", "make_intake", "prepare", "store_batch"]
+
 IN = "in"
-
-
-@dataclass(frozen=True)
-class Intake:
-    """One stream of one connection, compiled once per job. `buyers` is the stream that orders name their customers of."""
-
-    connection_id: str
-    stream: str
-    target: Target
-    mapping: ReadMapping
-    apply: Callable[[Raw], Mapped]
-    buyers: str | None
-    run_id: str
-    version: bytes
-    """Of everything beside the record that decides what the hub makes of it; at most 64 bytes."""
-
-    def raw_hash(self, raw: Raw) -> str:
-        """Of the raw record and of everything that decides what the hub makes of it."""
-        try:
-            plain = orjson.dumps(raw)
-        except TypeError:  # nested deeper than orjson writes, though it reads it
-            plain = repr(raw).encode()
-        return hashlib.blake2b(plain, digest_size=16, key=self.version).hexdigest()
-
-    def identify(self, raw: Any) -> str:
-        """The external id as the mapping reads it; empty if it is none, or the record is not even a record."""
-        if not isinstance(raw, dict):
-            return ""
-        try:
-            value = raw.get("id") if self.mapping.id_path == "id" else compile_path(self.mapping.id_path)(raw)
-            found = convert.external_id(value)
-        except (Misplaced, Unfit):
-            return ""
-        return found if len(found) <= records.LONGEST_ID else ""
-
-
-def make_intake(
-    connection_id: str,
-    connection_name: str,
-    declaration: Declaration,
-    stream: StreamInfo,
-    mapping: ReadMapping,
-    *,
-    country: str,
-    currency: str,
-    run_id: str,
-) -> Intake:
-    """`country` is home for phone numbers, `currency` the shop's own for records that name none."""
-    buyers = next((item.name for item in declaration.streams if item.reads and item.target is Target.CONTACT), None)
-    return Intake(
-        connection_id=connection_id,
-        stream=stream.name,
-        target=mapping.target,
-        mapping=mapping,
-        apply=compile_reads(mapping, source=connection_name, country=country, currency=currency),
-        buyers=buyers,
-        run_id=run_id,
-        version=f"{mapping.version}/{country}/{currency}".encode()[:64],
-    )
 
 
 @dataclass
@@ -102,64 +39,62 @@ class _Batch:
     contact_of: dict[str, str | None] = field(default_factory=dict)
 
 
-def store_batch(session: Session, intake: Intake, raws: Sequence[Raw], now: datetime) -> Counts:
+def store_batch(session: Session, intake: Intake, raws: Sequence[Raw] | Prepared, now: datetime) -> Counts:
     """Store one batch; reading the same batch again changes nothing. Returns what happened to its records."""
-    batch = _Batch(intake, now, Counts(read=len(raws)))
-    changed = _find_changed(session, batch, raws)
-    _map_changed(batch, changed)
+    given = raws if isinstance(raws, Prepared) else prepare(intake, raws)
+    batch = _Batch(intake, now, Counts(read=given.read), hashes=given.hashes)
+    # A batch that probably changes nothing is not worth the lock; one that probably does is looked up once, behind it.
+    locked = given.expected and lock_identities(session)
+    batch.known = records.known_records(session, intake.connection_id, intake.stream, given.latest)
+    changed = _find_changed(batch, given)
+    _map_changed(batch, changed, given.mapped)
     if batch.mapped:
-        if lock_identities(session):
+        if not locked and lock_identities(session):
             # Whoever had the lock before us may have stored some of these records.
             ids = [item.external_id for item in batch.mapped]
             batch.known |= records.known_records(session, intake.connection_id, intake.stream, ids)
+        changes = None
         if intake.target is Target.CONTACT:
-            _store_contacts(session, batch)
+            changes = _find_contacts(session, batch)
         elif intake.target is Target.ORDER:
             _store_orders(session, batch)
-        _store_records(session, batch)
+        with bulk.together(session):
+            if changes:
+                changes.save(session, now)
+            _store_records(session, batch)
         _note_consents(session, batch)
     _note_quarantine(session, batch, list(changed))
     return batch.counts
 
 
-def _find_changed(session: Session, batch: _Batch, raws: Sequence[Raw]) -> dict[str, Raw]:
-    """Records that differ from what is stored, the last of each id; those without an id under a name of their own."""
-    intake = batch.intake
-    latest: dict[str, Raw] = {}
-    for raw in raws:
-        latest[intake.identify(raw) or f"?{intake.raw_hash(raw)[:16]}"] = raw
-    batch.counts.unchanged += len(raws) - len(latest)
-    batch.known = records.known_records(session, intake.connection_id, intake.stream, latest)
-    changed: dict[str, Raw] = {}
-    for external_id, raw in latest.items():
-        digest = intake.raw_hash(raw)
-        known = batch.known.get(external_id)
-        if known and known.raw_hash == digest:
-            batch.counts.unchanged += 1
-        else:
-            changed[external_id] = raw
-            batch.hashes[external_id] = digest
+def _find_changed(batch: _Batch, given: Prepared) -> dict[str, Raw]:
+    """Records that differ from what is stored."""
+    known, hashes = batch.known, given.hashes
+    changed = {
+        external_id: raw
+        for external_id, raw in given.latest.items()
+        if (stored := known.get(external_id)) is None or stored.raw_hash != hashes[external_id]
+    }
+    batch.counts.unchanged += given.read - len(changed)
     return changed
 
 
-def _map_changed(batch: _Batch, changed: Mapping[str, Raw]) -> None:
+def _map_changed(batch: _Batch, changed: Mapping[str, Raw], ahead: Mapping[str, Mapped | RecordInvalid]) -> None:
+    intake, counts = batch.intake, batch.counts
     for external_id, raw in changed.items():
-        try:
-            mapped = batch.intake.apply(raw)
-            if mapped.external_id != external_id or len(mapped.standard.get("buyer_id", "")) > records.LONGEST_ID:
-                name = "id" if mapped.external_id != external_id else "buyer_id"
-                raise RecordInvalid(errors=[field_error(name, "bad_id", None)])
-        except RecordInvalid as error:
-            batch.counts.quarantined += 1
-            batch.refused += [_entry(batch.intake, external_id, problem, raw, whole=True) for problem in error.errors]
+        mapped = ahead.get(external_id) or intake.map(external_id, raw)
+        if isinstance(mapped, RecordInvalid):
+            counts.quarantined += 1
+            batch.refused += [_entry(intake, external_id, problem, raw, whole=True) for problem in mapped.errors]
             continue
         batch.mapped.append(mapped)
-        batch.refused += [_entry(batch.intake, external_id, problem, None, whole=False) for problem in mapped.dropped]
+        if mapped.dropped:
+            batch.refused += [_entry(intake, external_id, problem, None, whole=False) for problem in mapped.dropped]
         known = batch.known.get(external_id)
         if known and known.raw_hash:
-            batch.counts.updated += 1
+            counts.updated += 1
         else:
-            batch.counts.created += 1
+            counts.created += 1
 
 
 def _entry(intake: Intake, external_id: str, problem: FieldError, raw: Raw | None, *, whole: bool) -> dict[str, Any]:
@@ -186,25 +121,25 @@ _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 def _note_quarantine(session: Session, batch: _Batch, changed: Sequence[str]) -> None:
     intake = batch.intake
-    if changed:
-        quarantine.clear_entries(session, intake.connection_id, IN, intake.stream, changed)
-    if same := list(batch.known.keys() - set(changed)):
-        # Back to what is stored: a refusal of what it was meanwhile is over, left-out fields still are.
-        quarantine.clear_entries(session, intake.connection_id, IN, intake.stream, same, whole=True)
+    place = (intake.connection_id, IN, intake.stream)
+    quarantine.clear_entries(session, *place, changed)
+    # Back to what is stored: a refusal of what it was meanwhile is over, left-out fields still are.
+    quarantine.clear_entries(session, *place, batch.known.keys() - set(changed), whole=True)
     if batch.refused:
         quarantine.add_entries(session, batch.refused, batch.now)
 
 
-def _store_contacts(session: Session, batch: _Batch) -> None:
+def _find_contacts(session: Session, batch: _Batch) -> Changes:
+    """Whose the records are, and what that makes of the contacts; to be saved by the caller."""
     claimants = []
     for item in batch.mapped:
         known = batch.known.get(item.external_id)
         claimants.append(claimant_of(item.external_id, item.standard, known.contact_id if known else None))
     claims = resolve(session, claimants)
-    claimed = list(zip(claims, batch.mapped, strict=True))
-    save_profiles(session, [(claim, item.standard) for claim, item in claimed], batch.now, overwrite=True)
-    for claim, item in claimed:
+    claimed = [(claim, item.standard) for claim, item in zip(claims, batch.mapped, strict=True)]
+    for claim, item in zip(claims, batch.mapped, strict=True):
         batch.contact_of[item.external_id] = claim.contact_id
+    return find_changes(session, claimed, overwrite=True)
 
 
 def _store_orders(session: Session, batch: _Batch) -> None:
@@ -227,7 +162,7 @@ def _store_orders(session: Session, batch: _Batch) -> None:
     ]
     claims = resolve(session, [claimant for claimant, _ in nameable])
     named = [(claim, item.standard) for claim, (_, item) in zip(claims, nameable, strict=True)]
-    save_profiles(session, named, batch.now, overwrite=False)
+    find_changes(session, named, overwrite=False).save(session, batch.now)
     for claim, (claimant, item) in zip(claims, nameable, strict=True):
         batch.contact_of[claimant.external_id] = claim.contact_id
         buyer_id = item.standard.get("buyer_id")
@@ -265,20 +200,12 @@ def _order_row(batch: _Batch, item: Mapped) -> dict[str, Any]:
 
 
 def _store_records(session: Session, batch: _Batch) -> None:
-    intake = batch.intake
-    rows = [
-        {
-            "connection_id": intake.connection_id,
-            "stream": intake.stream,
-            "external_id": item.external_id,
-            "contact_id": batch.contact_of.get(item.external_id),
-            "raw_hash": batch.hashes[item.external_id],
-            "standard": item.standard,
-            "changed_at": batch.now,
-        }
+    intake, contact_of, hashes = batch.intake, batch.contact_of, batch.hashes
+    read = [
+        records.Read(item.external_id, contact_of.get(item.external_id), hashes[item.external_id], item.standard)
         for item in batch.mapped
     ]
-    records.save_records(session, rows)
+    records.save_records(session, intake.connection_id, intake.stream, read, batch.now)
 
 
 def _note_consents(session: Session, batch: _Batch) -> None:

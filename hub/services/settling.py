@@ -17,6 +17,7 @@ from hub.core.errors import ContractBroken, HubError, RateLimited, ReauthorizeNe
 from hub.core.types import Channel, Lane
 from hub.services.consent import gate, leave_list
 from hub.services.context import Context
+from hub.services.endings import close_connection
 from hub.services.sync import back_off
 from hub.store import boxes, connections, contacts, quarantine, remotes, scenarios
 from hub.store.boxes import Effect, EffectState, Parcel
@@ -239,10 +240,11 @@ def settle_failure(
 
 def note_obstacle(context: Context, row: ConnectionRow, error: HubError) -> None:
     """Show at the connection what stands in the way; dead credentials take it out of service until somebody connects again."""
-    dead = isinstance(error, ReauthorizeNeeded)
     with transaction() as session:
-        state = connections.REAUTHORIZE if dead else row.state
-        connections.set_state(session, row.id, state, error.as_json(), context.now())
+        if isinstance(error, ReauthorizeNeeded):
+            close_connection(session, row, error, context.now())
+        else:
+            connections.set_state(session, row.id, row.state, error.as_json(), context.now())
 
 
 def sweep_held(context: Context) -> int:

@@ -6,6 +6,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,11 +23,13 @@ from hub.core.errors import (
     Unavailable,
 )
 from hub.core.types import Lane, Raw, RunState
+from hub.services.ahead import ahead
 from hub.services.audit import HUB, actor, note
 from hub.services.connections import open_connector
 from hub.services.context import Context, Stop
 from hub.services.dictionaries import read_mapping
-from hub.services.intake import Intake, make_intake, store_batch
+from hub.services.endings import close_connection, release_run
+from hub.services.intake import Intake, Prepared, make_intake, prepare, store_batch
 from hub.services.preferences import interval, read_firm
 from hub.store import connections, runs
 from hub.store.connections import ConnectionRow
@@ -94,7 +97,6 @@ class _Chunk:
     records: list[Raw] = field(default_factory=list)
     cursor: Cursor | None = None
     total: int | None = None
-    seconds: float = 0.0
 
 
 def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
@@ -121,7 +123,7 @@ def advance_run(context: Context, run_id: str, owner: str, stop: Stop) -> bool:
         return True
     with transaction() as session:
         state = RunState.DONE if finished else RunState.WAITING
-        runs.release_run(session, run_id, owner, state, context.now())
+        release_run(session, run, owner, state, context.now())
     log.info("run released", extra={"run": run_id, "state": state.value})
     return True
 
@@ -162,42 +164,77 @@ def _read_on(
     deadline = time.monotonic() + context.settings.slice
     thresholds = gc.get_threshold()
     gc.set_threshold(FEWER_COLLECTIONS, *thresholds[1:])
-    pages = _chunks(connector, run.stream, cursor, context.settings.batch_size)
+    outlook = _Outlook(mostly_changed=cursor is None)
+    chunks = _chunks(connector, run.stream, cursor, context.settings.batch_size)
+    started = time.perf_counter()
     try:
-        for chunk in pages:
-            now = context.now()
-            started = time.perf_counter()
-            with transaction() as session:
-                counts = store_batch(session, intake, chunk.records, now)
-                runs.save_cursor(session, run.connection_id, run.stream, dict(chunk.cursor or {}), intake.version.decode(), now)
-                spent = chunk.seconds + time.perf_counter() - started
-                kept = runs.renew_run(session, run.id, owner, now, context.settings.lease, counts, spent, chunk.total)
-                if kept is None:
-                    # Somebody else holds the run now: nothing of this batch may stay.
-                    raise _LeaseLost
-            if time.monotonic() > deadline or stop():
-                return False
+        with ahead(_prepared(intake, chunks, outlook)) as batches:
+            for chunk, prepared in batches:
+                now = context.now()
+                with transaction() as session:
+                    counts = store_batch(session, intake, prepared, now)
+                    place = dict(chunk.cursor or {})
+                    runs.save_cursor(session, run.connection_id, run.stream, place, intake.version.decode(), now)
+                    spent = time.perf_counter() - started
+                    kept = runs.renew_run(session, run.id, owner, now, context.settings.lease, counts, spent, chunk.total)
+                    if kept is None:
+                        # Somebody else holds the run now: nothing of this batch may stay.
+                        raise _LeaseLost
+                started += spent
+                outlook.mostly_changed = counts.created + counts.updated > counts.unchanged
+                if time.monotonic() > deadline or stop():
+                    return False
     finally:
-        pages.close()
         gc.set_threshold(*thresholds)
     return True
 
 
+@dataclass
+class _Outlook:
+    """What the batches in the making are taken for: the same as the last one that was stored."""
+
+    mostly_changed: bool
+
+
+def _prepared(
+    intake: Intake, chunks: Generator[_Chunk, None, None], outlook: _Outlook
+) -> Generator[tuple[_Chunk, Prepared], None, None]:
+    with closing(chunks):
+        for chunk in chunks:
+            prepared = prepare(intake, chunk.records, expected=outlook.mostly_changed)
+            chunk.records = []  # what did not change is not needed any more
+            yield chunk, prepared
+
+
 def _chunks(connector: Connector, stream: str, cursor: Cursor | None, size: int) -> Generator[_Chunk, None, None]:
-    """Pages gathered to chunks of about `size` records, or of two seconds where the platform is slow."""
+    """Pages gathered to chunks of about `size` records, or of two seconds where the platform is slow.
+
+    Where reading ends with an error, what was gathered before comes first: a budget of few calls would else never get
+    beyond the same first pages.
+    """
     chunk = _Chunk()
     started = time.perf_counter()
-    for page in connector.read(stream, cursor):
+    ended: HubError | None = None
+    pages = connector.read(stream, cursor)
+    while True:
+        try:
+            page = next(pages, None)
+        except HubError as error:
+            ended = error
+            break
+        if page is None:
+            break
         chunk.records += page.records
         chunk.cursor = page.cursor
         chunk.total = page.total
-        chunk.seconds = time.perf_counter() - started
-        if len(chunk.records) >= size or chunk.seconds > 2.0:
+        if len(chunk.records) >= size or time.perf_counter() - started > 2.0:
             yield chunk
             chunk = _Chunk()
             started = time.perf_counter()
     if chunk.cursor is not None:
         yield chunk
+    if ended is not None:
+        raise ended
 
 
 def _settle_failure(context: Context, run: Any, owner: str, row: ConnectionRow, error: HubError) -> None:
@@ -211,9 +248,9 @@ def _settle_failure(context: Context, run: Any, owner: str, row: ConnectionRow, 
     elif isinstance(error, ContractBroken) and run.failures + 1 < GIVE_UP_STRANGE:
         state, not_before = RunState.WAITING, _later(now, back_off(run.failures, None))
     with transaction() as session:
-        runs.release_run(session, run.id, owner, state, now, error=error.as_json(), not_before=not_before, failed=counted)
+        release_run(session, run, owner, state, now, error=error, not_before=not_before, failed=counted)
         if isinstance(error, ReauthorizeNeeded):
-            connections.set_state(session, row.id, connections.REAUTHORIZE, error.as_json(), now)
+            close_connection(session, row, error, now)
     level = logging.WARNING if isinstance(error, PlatformError) else logging.ERROR
     log.log(level, "run stopped: %s", error, extra={"run": run.id, "state": state.value, "code": error.code})
 
@@ -224,7 +261,8 @@ def abandon_run(context: Context, run_id: str, owner: str, cause: str) -> None:
         "The hub itself has a fault", cure="Send the log lines of this run to whoever maintains the hub", cause=cause
     )
     with transaction() as session:
-        runs.release_run(session, run_id, owner, RunState.FAILED, context.now(), error=error.as_json(), failed=True)
+        if run := runs.find_run(session, run_id):
+            release_run(session, run, owner, RunState.FAILED, context.now(), error=error, failed=True)
 
 
 def back_off(failures: int, asked: float | None) -> float:

@@ -1,14 +1,19 @@
 """Many rows at once, on both databases at driver speed.
 
-SQLite takes `executemany` with plain tuples. PostgreSQL takes one statement with an array per column (`unnest`), which
-is several times faster there than either executemany or multi-row VALUES (docs/architecture.md, design notes).
+PostgreSQL takes one statement with an array per column (`unnest`), which is several times faster there than either
+executemany or multi-row VALUES (docs/architecture.md, design notes). SQLite takes multi-row VALUES of a few fixed lengths,
+and gives what is looked up as one value: its driver lets other threads go on between any two rows, and while one of them
+maps records (hub/services/ahead.py), each row would have to wait for its turn to come back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 
 import orjson
@@ -19,6 +24,21 @@ from sqlalchemy.orm import Session
 from hub.store.db import is_sqlite
 
 Row = Mapping[str, Any]
+
+
+LARGEST_PART = 64
+"""Rows of one statement on SQLite. The widest table has some twenty columns; a statement may have 32,766 values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """One value that stands in every row."""
+
+    value: Any
+
+
+Columns = Mapping[str, "Sequence[Any] | Same"]
+"""Values by column, all of one length; rows as dictionaries cost more than the database does."""
 
 
 def upsert(
@@ -37,16 +57,61 @@ def upsert(
     """
     if not rows:
         return 0
-    columns = tuple(rows[0])
+    columns = {column: [row[column] for row in rows] for column in rows[0]}
+    return upsert_columns(session, table, columns, key=key, update=update, newer_by=newer_by)
+
+
+def upsert_columns(
+    session: Session,
+    table: sa.Table,
+    columns: Columns,
+    *,
+    key: Sequence[str] = (),
+    update: Sequence[str] = (),
+    newer_by: str = "",
+) -> int:
+    """`upsert` for rows given as columns, at least one of them a list."""
+    shape = (table, tuple(columns), tuple(key), tuple(update), newer_by)
+    connection = session.connection()
     if is_sqlite(session):
-        sql = _sqlite_insert(table, columns, tuple(key), tuple(update), newer_by)
-        values = list(zip(*(_column(rows, column, _plain) for column in columns), strict=True))
-        result = session.connection().exec_driver_sql(sql, values)
-    else:
-        sql = _postgres_insert(table, columns, tuple(key), tuple(update), newer_by)
-        arrays = {column: _array(_column(rows, column, _text)) for column in columns}
-        result = session.connection().exec_driver_sql(sql, arrays)
-    return max(result.rowcount, 0)
+        each = [repeat(_plain(one.value)) if isinstance(one, Same) else _converted(one, _plain) for one in columns.values()]
+        rows = list(zip(*each))
+        written = 0
+        for part in _parts(rows):
+            sql = _sqlite_insert(*shape, len(part))
+            written += max(connection.exec_driver_sql(sql, tuple(chain.from_iterable(part))).rowcount, 0)
+        return written
+    same = frozenset(name for name, one in columns.items() if isinstance(one, Same))
+    once = {name: _text(one.value) for name, one in columns.items() if isinstance(one, Same)}
+    texts = {name: _converted(one, _text) for name, one in columns.items() if not isinstance(one, Same)}
+    joined = {name: _joined(one) for name, one in texts.items()}
+    plain = None not in joined.values()
+    given = once | (joined if plain else {name: array_text(one) for name, one in texts.items()})
+    return max(connection.exec_driver_sql(_postgres_insert(*shape, same, plain), given).rowcount, 0)
+
+
+@contextmanager
+def together(session: Session) -> Iterator[None]:
+    """PostgreSQL works on one insert while the next is being put together; all are done at the end of the block.
+
+    For inserts alone: nothing can be asked in the block, and how many rows were written is not known.
+    """
+    if is_sqlite(session):
+        yield
+        return
+    driver: Any = session.connection().connection.driver_connection
+    with driver.pipeline():
+        yield
+
+
+def _parts(rows: list[Any]) -> Iterator[list[Any]]:
+    """The rows in parts of few different lengths, so that their statements are known to SQLite already."""
+    start, size = 0, LARGEST_PART
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        yield rows[start : start + size]
+        start += size
 
 
 def _conflict(table: sa.Table, key: tuple[str, ...], update: tuple[str, ...], newer_by: str) -> str:
@@ -60,31 +125,48 @@ def _conflict(table: sa.Table, key: tuple[str, ...], update: tuple[str, ...], ne
     return f" ON CONFLICT ({target}) DO UPDATE SET {setting}{guard}"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _sqlite_insert(
-    table: sa.Table, columns: tuple[str, ...], key: tuple[str, ...], update: tuple[str, ...], newer_by: str
+    table: sa.Table, columns: tuple[str, ...], key: tuple[str, ...], update: tuple[str, ...], newer_by: str, rows: int
 ) -> str:
-    places = ", ".join("?" * len(columns))
+    row = f"({', '.join('?' * len(columns))})"
     tail = _conflict(table, key, update, newer_by)
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}){tail}"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}{tail}"
 
 
 @lru_cache(maxsize=256)
 def _postgres_insert(
-    table: sa.Table, columns: tuple[str, ...], key: tuple[str, ...], update: tuple[str, ...], newer_by: str
+    table: sa.Table,
+    columns: tuple[str, ...],
+    key: tuple[str, ...],
+    update: tuple[str, ...],
+    newer_by: str,
+    same: frozenset[str],
+    plain: bool,
 ) -> str:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    casts = ", ".join(f"u.{name}::{table.c[name].type.compile(dialect)}" for name in columns)
-    arrays = ", ".join(f"%({name})s::text[]" for name in columns)
+    def value(name: str) -> str:
+        kind = postgres_type(table.c[name])
+        return f"%({name})s::{kind}" if name in same else f"u.{name}::{kind}"
+
+    listed = [name for name in columns if name not in same]
+    split = f"string_to_array(%({{}})s::text, '{_END}', '{_NULL}')" if plain else "%({})s::text[]"
+    arrays = ", ".join(split.format(name) for name in listed)
     tail = _conflict(table, key, update, newer_by)
-    names = ", ".join(columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {casts} FROM unnest({arrays}) AS u({names}){tail}"
+    taken = f"SELECT {', '.join(map(value, columns))} FROM unnest({arrays}) AS u({', '.join(listed)})"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) {taken}{tail}"
 
 
-def _column(rows: Sequence[Row], column: str, convert: Callable[[Any], Any]) -> list[Any]:
+def postgres_type(column: sa.Column[Any]) -> str:
+    return column.type.compile(postgresql.dialect())  # type: ignore[no-untyped-call]
+
+
+def _as_plain(values: Sequence[Any]) -> Sequence[Any]:
+    return _converted(values, _plain)
+
+
+def _converted(values: Sequence[Any], convert: Callable[[Any], Any]) -> Sequence[Any]:
     """One column's values as the driver takes them; most columns hold texts alone and need no second look."""
-    values = [row[column] for row in rows]
-    if {type(value) for value in values} <= _AS_IT_IS:
+    if set(map(type, values)) <= _AS_IT_IS:
         return values
     seen: dict[int, Any] = {}  # by identity: one moment, or one JSON object, stands in many rows of a batch
     return [_once(value, seen, convert) for value in values]
@@ -127,12 +209,20 @@ def _text(value: Any) -> str | None:
 _NULL, _END = "\x1e", "\x1f"
 
 
-def _array(values: Sequence[str | None]) -> str:
+def _joined(values: Sequence[str | None]) -> str | None:
+    """The texts in one, for `string_to_array`: nothing has to be quoted. None where a text holds the separators itself,
+    and for a single empty one, which would be an empty list."""
+    joined = _END.join([_NULL if value is None else value for value in values])
+    ambiguous = joined.count(_END) != len(values) - 1 or joined.count(_NULL) != values.count(None) or not joined
+    return None if ambiguous else joined
+
+
+def array_text(values: Sequence[str | None]) -> str:
     """PostgreSQL's text form of an array of texts: quoted all at once, which the driver does one by one."""
     if not values:
         return "{}"
-    joined = _END.join([_NULL if value is None else value for value in values])
-    if joined.count(_END) != len(values) - 1 or joined.count(_NULL) != values.count(None):
+    joined = _joined(values)
+    if joined is None:
         return "{" + ",".join(["NULL" if value is None else f'"{_escaped(value)}"' for value in values]) + "}"
     quoted = '{"' + _escaped(joined).replace(_END, '","') + '"}'
     return quoted.replace(f'"{_NULL}"', "NULL")
@@ -173,5 +263,5 @@ def _json_values(values: list[Any]) -> sa.TableValuedAlias:
 
 
 def _array_of(column: sa.ColumnElement[Any], values: list[Any]) -> sa.ColumnElement[Any]:
-    text = _array([_text(value) for value in values])
+    text = array_text([_text(value) for value in values])
     return sa.cast(sa.bindparam(None, text, type_=sa.Text(), unique=True), postgresql.ARRAY(column.type))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +14,7 @@ from hub.core.normalize import name_key
 from hub.rules.identity import Owner
 from hub.store import bulk
 from hub.store.db import Id, UtcTime, metadata
+from hub.store.finding import find
 
 PROFILE = ("email", "phone", "first_name", "last_name", "company", "city", "postcode", "country")
 """The columns that describe the person, named as the standard fields of mapping/standard.toml."""
@@ -58,13 +61,10 @@ identifier = sa.Table(
 
 
 def owners(session: Session, kind: str, values: Iterable[str]) -> dict[str, Owner]:
-    statement = (
-        sa.select(identifier.c.value, contact.c.id, contact.c.first_name, contact.c.last_name)
-        .join(contact, contact.c.id == identifier.c.contact_id)
-        .where(identifier.c.kind == kind)
-    )
-    rows = session.execute(bulk.look_up(session, statement, identifier.c.value, values))
-    return {value: Owner(contact_id, first, last) for value, contact_id, first, last in rows}
+    asked = (identifier.c.value, contact.c.id, contact.c.first_name, contact.c.last_name)
+    join = "JOIN contact ON contact.id = identifier.contact_id"
+    rows = find(session, asked, identifier.c.value, list(values), where={"kind": kind}, join=join)
+    return {row[0]: Owner(row[1], row[2], row[3]) for row in rows}
 
 
 def profiles(session: Session, contact_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -78,8 +78,34 @@ def save_contacts(session: Session, rows: Sequence[bulk.Row]) -> None:
     bulk.upsert(session, contact, keyed, key=("id",), update=(*PROFILE, "first_key", "last_key", "updated_at"))
 
 
+@lru_cache(maxsize=8192)  # people share their names
 def search_key(name: str | None) -> str:
     return name_key(name)[:LONGEST_KEY] if name else ""
+
+
+def save_profiles(session: Session, profiles: Mapping[str, Sequence[str | None]], now: datetime) -> None:
+    """Contacts by id, each with the values of `PROFILE`: new ones are made now, the others become so."""
+    if not profiles:
+        return
+    described = dict(zip(PROFILE, zip(*profiles.values(), strict=True), strict=True))
+    columns: bulk.Columns = {
+        "id": list(profiles),
+        **described,
+        "first_key": [search_key(name) for name in described["first_name"]],
+        "last_key": [search_key(name) for name in described["last_name"]],
+        "created_at": bulk.Same(now),
+        "updated_at": bulk.Same(now),
+    }
+    bulk.upsert_columns(session, contact, columns, key=("id",), update=(*PROFILE, "first_key", "last_key", "updated_at"))
+
+
+def claim_identifiers(session: Session, claimed: Sequence[tuple[str, str, str]], now: datetime) -> None:
+    """(kind, value, contact id): an identifier that is somebody's already stays theirs."""
+    if not claimed:
+        return
+    kinds, values, contact_ids = zip(*claimed, strict=True)
+    columns: bulk.Columns = {"kind": kinds, "value": values, "contact_id": contact_ids, "created_at": bulk.Same(now)}
+    bulk.upsert_columns(session, identifier, columns, key=("kind", "value"))
 
 
 def save_identifiers(session: Session, rows: Sequence[bulk.Row]) -> None:

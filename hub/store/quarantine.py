@@ -13,6 +13,7 @@ from hub.core.errors import NotFound
 from hub.store import bulk
 from hub.store.connections import connection
 from hub.store.db import Id, JsonValue, UtcTime, metadata, new_id
+from hub.store.finding import find
 
 quarantine = sa.Table(
     "quarantine",
@@ -52,12 +53,10 @@ def clear_entries(
     session: Session, connection_id: str, direction: str, stream: str, external_ids: Iterable[str], *, whole: bool = False
 ) -> None:
     """Forget the entries of records that are sound now; with `whole` only those that refused the whole record."""
-    entries = sa.select(quarantine.c.id).where(
-        quarantine.c.connection_id == connection_id, quarantine.c.direction == direction, quarantine.c.stream == stream
-    )
+    where = {"connection_id": connection_id, "direction": direction, "stream": stream}
     if whole:
-        entries = entries.where(quarantine.c.whole)
-    found = session.scalars(bulk.look_up(session, entries, quarantine.c.external_id, external_ids)).all()
+        where["whole"] = "1"
+    found = [row[0] for row in find(session, (quarantine.c.id,), quarantine.c.external_id, list(external_ids), where=where)]
     if found:
         session.execute(sa.delete(quarantine).where(bulk.among(session, quarantine.c.id, found)))
 

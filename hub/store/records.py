@@ -7,13 +7,17 @@ record. A row without `raw_hash` is a link only: an order named a customer that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from hub.core.types import Standard
 from hub.store import bulk
 from hub.store.db import Id, JsonValue, UtcTime, metadata
+from hub.store.finding import find
 
 LONGEST_ID = 120
 """Characters of an external id that the tables have room for."""
@@ -31,6 +35,18 @@ record = sa.Table(
 )
 
 
+_KEY = ("connection_id", "stream", "external_id")
+
+
+class Read(NamedTuple):
+    """A record to store; `contact_id` is whose it is, if anybody's."""
+
+    external_id: str
+    contact_id: str | None
+    raw_hash: str
+    standard: Standard
+
+
 class Known(NamedTuple):
     """What is stored of a record that comes again."""
 
@@ -39,26 +55,32 @@ class Known(NamedTuple):
 
 
 def known_records(session: Session, connection_id: str, stream: str, external_ids: Iterable[str]) -> dict[str, Known]:
-    statement = sa.select(record.c.external_id, record.c.raw_hash, record.c.contact_id).where(
-        record.c.connection_id == connection_id, record.c.stream == stream
-    )
-    rows = session.execute(bulk.look_up(session, statement, record.c.external_id, external_ids))
-    return {external_id: Known(raw_hash, contact_id) for external_id, raw_hash, contact_id in rows}
+    asked = (record.c.external_id, record.c.raw_hash, record.c.contact_id)
+    where = {"connection_id": connection_id, "stream": stream}
+    rows = find(session, asked, record.c.external_id, list(external_ids), where=where)
+    return {row[0]: Known(row[1], row[2]) for row in rows}
 
 
-def save_records(session: Session, rows: Sequence[bulk.Row]) -> None:
-    bulk.upsert(
-        session,
-        record,
-        rows,
-        key=("connection_id", "stream", "external_id"),
-        update=("contact_id", "raw_hash", "standard", "changed_at"),
-    )
+def save_records(session: Session, connection_id: str, stream: str, read: Sequence[Read], now: datetime) -> None:
+    """What was read, in the place of what was stored of it."""
+    if not read:
+        return
+    external_ids, contact_ids, hashes, standards = zip(*read, strict=True)
+    columns: bulk.Columns = {
+        "connection_id": bulk.Same(connection_id),
+        "stream": bulk.Same(stream),
+        "external_id": external_ids,
+        "contact_id": contact_ids,
+        "raw_hash": hashes,
+        "standard": [orjson.dumps(standard).decode() for standard in standards],
+        "changed_at": bulk.Same(now),
+    }
+    bulk.upsert_columns(session, record, columns, key=_KEY, update=("contact_id", "raw_hash", "standard", "changed_at"))
 
 
 def save_links(session: Session, rows: Sequence[bulk.Row]) -> None:
     """Links of records that have not been read yet; an existing row stays as it is."""
-    bulk.upsert(session, record, rows, key=("connection_id", "stream", "external_id"))
+    bulk.upsert(session, record, rows, key=_KEY)
 
 
 def stored_standard(session: Session, connection_id: str, stream: str, external_id: str) -> Any:

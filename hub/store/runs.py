@@ -147,26 +147,37 @@ def renew_run(
     session: Session, run_id: str, owner: str, now: datetime, lease: float, counts: Counts, seconds: float, total: int | None
 ) -> int | None:
     """Add a batch's counts and renew the lease, if it is still ours: the batch's number, else None."""
-    values: dict[str, Any] = {name: run.c[name] + getattr(counts, name) for name in _counts}
-    if total is not None:
-        values["total"] = total
-    row = session.execute(
-        sa.update(run)
-        .where(run.c.id == run_id, run.c.lease_owner == owner, run.c.state == RunState.RUNNING.value)
-        .values(
-            **values,
-            batches=run.c.batches + 1,
-            seconds=run.c.seconds + seconds,
-            failures=0,
-            error=sa.null(),
-            lease_until=now + timedelta(seconds=lease),
-        )
-        .returning(run.c.batches)
-    ).first()
-    if row is None:
+    given = {f"more_{name}": getattr(counts, name) for name in _counts}
+    given |= {
+        "run": run_id,
+        "owner": owner,
+        "until": now + timedelta(seconds=lease),
+        "more_seconds": seconds,
+        "new_total": total,
+    }
+    number = session.execute(_RENEW, given).scalar()
+    if number is None:
         return None
-    session.execute(sa.insert(batch).values(run_id=run_id, number=row.batches, seconds=seconds, at=now, **counts.as_json()))
-    return int(row.batches)
+    session.execute(sa.insert(batch), {"run_id": run_id, "number": number, "seconds": seconds, "at": now, **counts.as_json()})
+    return int(number)
+
+
+# Built once: each batch needs them, and SQLAlchemy takes longer to build such a statement than the database to execute it.
+_RENEW = (
+    sa.update(run)
+    .where(run.c.id == sa.bindparam("run"), run.c.lease_owner == sa.bindparam("owner"))
+    .where(run.c.state == RunState.RUNNING.value)
+    .values(
+        **{name: run.c[name] + sa.bindparam(f"more_{name}") for name in _counts},
+        total=sa.func.coalesce(sa.bindparam("new_total", type_=sa.Integer), run.c.total),
+        batches=run.c.batches + 1,
+        seconds=run.c.seconds + sa.bindparam("more_seconds"),
+        failures=0,
+        error=sa.null(),
+        lease_until=sa.bindparam("until", type_=UtcTime),
+    )
+    .returning(run.c.batches)
+)
 
 
 def extend_lease(session: Session, run_id: str, owner: str, until: datetime) -> None:
@@ -212,12 +223,18 @@ def load_cursor(session: Session, connection_id: str, stream: str, dictionary: s
 
 
 def save_cursor(session: Session, connection_id: str, stream: str, cursor: Any, dictionary: str, now: datetime) -> None:
-    values = {"cursor": cursor, "dictionary": dictionary, "updated_at": now}
-    done = session.execute(
-        sa.update(checkpoint).where(checkpoint.c.connection_id == connection_id, checkpoint.c.stream == stream).values(**values)
-    )
-    if done.rowcount == 0:  # type: ignore[attr-defined]
+    given = {"connection": connection_id, "of": stream, "place": cursor, "version": dictionary, "now": now}
+    if session.execute(_MOVE_CURSOR, given).rowcount == 0:  # type: ignore[attr-defined]
+        values = {"cursor": cursor, "dictionary": dictionary, "updated_at": now}
         session.execute(sa.insert(checkpoint).values(connection_id=connection_id, stream=stream, **values))
+
+
+_MOVE_CURSOR = (
+    sa.update(checkpoint)
+    .where(checkpoint.c.connection_id == sa.bindparam("connection"), checkpoint.c.stream == sa.bindparam("of"))
+    .values(cursor=sa.bindparam("place", type_=JsonValue), dictionary=sa.bindparam("version"))
+    .values(updated_at=sa.bindparam("now", type_=UtcTime))
+)
 
 
 def forget_cursors(session: Session, connection_id: str, streams: Sequence[str]) -> None:

@@ -55,7 +55,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """`condition` says of a contact whether it fits; `identified`: (kind, beginning) of the identifiers it is found by, if it is."""
+    """`condition` says of a contact whether it fits; `identified`: (kind, beginning) of identifiers, if it is found by them."""
 
     condition: sa.ColumnElement[bool]
     order: tuple[sa.Column[Any], ...]

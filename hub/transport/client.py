@@ -160,13 +160,14 @@ class Http:
             body,
             time.perf_counter() - started,
         )
-        log.debug(
-            "call %s %s → %s",
-            call.method,
-            redact(call.path),
-            answer.status,
-            extra={"connection": self.connection, "status": answer.status, "ms": round(answer.elapsed * 1000)},
-        )
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "call %s %s → %s",
+                call.method,
+                redact(call.path),
+                answer.status,
+                extra={"connection": self.connection, "status": answer.status, "ms": round(answer.elapsed * 1000)},
+            )
         self.budget.learn(answer)
         return answer
 

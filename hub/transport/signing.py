@@ -7,12 +7,14 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from urllib.parse import parse_qsl, urlsplit
+from functools import lru_cache
+from urllib.parse import parse_qsl
 
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth1.rfc5849.parameters import prepare_headers, prepare_request_uri_query
-from authlib.oauth1.rfc5849.signature import construct_base_string
+from authlib.oauth1.rfc5849.signature import normalize_base_string_uri
 from authlib.oauth1.rfc5849.util import escape
 from requests.auth import AuthBase, HTTPBasicAuth
 from requests.models import PreparedRequest
@@ -26,8 +28,8 @@ REFRESH_MARGIN = timedelta(minutes=5)
 
 
 class OAuth1SignedAuth(AuthBase):
-    """Signs with HMAC-SHA256 and no token. The base string is Authlib's; its client refuses plain http, where WooCommerce
-    accepts nothing else, and does not know SHA-256. A JSON body is not signed (RFC 5849 §3.4.1.3.1)."""
+    """Signs with HMAC-SHA256 and no token. Authlib's own client refuses plain http, where WooCommerce accepts nothing else,
+    and does not know SHA-256. A JSON body is not signed (RFC 5849 §3.4.1.3.1)."""
 
     def __init__(self, auth: OAuth1) -> None:
         know_secret(auth.key, auth.secret)
@@ -51,10 +53,29 @@ class OAuth1SignedAuth(AuthBase):
 
     def sign(self, method: str, url: str, oauth_params: list[tuple[str, str]]) -> str:
         """RFC 5849 §3.4.2 with SHA-256; `url` with its query."""
-        query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-        base = construct_base_string(method, url, [*query, *oauth_params])
-        digest = hmac.new(f"{escape(self._auth.secret)}&".encode(), base.encode(), hashlib.sha256).digest()
-        return base64.b64encode(digest).decode()
+        key, base = f"{escape(self._auth.secret)}&", base_string(method, url, oauth_params)
+        digest = hmac.new(key.encode(), base.encode(), hashlib.sha256)
+        return base64.b64encode(digest.digest()).decode()
+
+
+def base_string(method: str, url: str, oauth_params: Sequence[tuple[str, str]]) -> str:
+    """What Authlib's `construct_base_string` gives for the same call (a test holds the two equal), but what all calls of a
+    reading have in common is escaped once: it took a tenth of the processor time of a page."""
+    address, _, query = url.partition("?")
+    given = [*parse_qsl(query, keep_blank_values=True), *oauth_params]
+    pairs = sorted([(_escape(name), _escape(value)) for name, value in given])
+    listed = "&".join([f"{name}={value}" for name, value in pairs])
+    return f"{_escape(method.upper())}&{_escape(_base_address(address))}&{escape(listed)}"
+
+
+@lru_cache(maxsize=256)
+def _escape(text: str) -> str:
+    return str(escape(text))
+
+
+@lru_cache(maxsize=64)
+def _base_address(address: str) -> str:
+    return str(normalize_base_string_uri(address))
 
 
 def bear(request: PreparedRequest, token: str) -> PreparedRequest:

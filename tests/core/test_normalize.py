@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import random
+import string
 
 import phonenumbers
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hub.core import normalize
 from hub.core.normalize import country, currency, email, minor_digits, name_key, phone, phone_by_library
 
 
@@ -95,9 +98,36 @@ def test_a_number_without_country_code_is_read_in_its_country() -> None:
 
 _DIGITS = st.text("0123456789", min_size=7, max_size=11)
 _SPELLED = st.tuples(
-    st.sampled_from(["", "+", "+48", "+48 ", "0048", "00 48-", "48", "48 ", "4848", "(48)", "0", "-", " ", "tel. "]),
+    st.sampled_from(
+        [
+            "",
+            "+",
+            "+48",
+            "+48 ",
+            "0048",
+            "00 48-",
+            "48",
+            "48 ",
+            "4848",
+            "(48)",
+            "(+48) ",
+            "(+48",
+            "0",
+            "-",
+            " ",
+            "tel. ",
+            "tel: ",
+            "TEL.:",
+            "telefon ",
+            "tel",
+            "tel. +48 ",
+            "nr ",
+        ]
+    ),
     st.lists(
-        st.text("0123456789", min_size=1, max_size=4) | st.sampled_from([" ", "-", "--", "  ", "533", "22", "48"]), max_size=9
+        st.text("0123456789", min_size=1, max_size=4)
+        | st.sampled_from([" ", "-", "--", "  ", ".", "(", ")", ":", "/", "tel", "+", "533", "22", "48"]),
+        max_size=9,
     ),
     st.sampled_from(["", " ", "-", " wew. 2", "x"]),
 ).map(lambda parts: parts[0] + "".join(parts[1]) + parts[2])
@@ -108,6 +138,12 @@ _SPELLED = st.tuples(
 @example("+48 481234567")
 @example("-533333309")
 @example("5 3 3 3 3 3 3 0 9")
+@example("(+48) 533-333-309")
+@example("tel. 533 333 309")
+@example("tel: +48 533 333 309")
+@example("533:333:309")
+@example("tel. tel. 533333309")
+@example("brak")
 def test_the_short_cut_gives_what_the_library_gives(text: str) -> None:
     assert phone(text) == phone_by_library(text)
 
@@ -140,6 +176,11 @@ def test_a_found_number_is_its_own_spelling(region: str) -> None:
 )  # fmt: skip
 def test_a_country_is_a_code_of_two_letters(text: str, expected: str | None) -> None:
     assert country(text) == expected
+
+
+def test_two_letters_are_known_without_the_names_of_all_languages() -> None:
+    for text in map("".join, itertools.product(string.ascii_letters, repeat=2)):
+        assert normalize.country(text) == normalize._countries().get(text.lower()), text
 
 
 def test_a_currency_is_a_code_of_three_letters() -> None:
