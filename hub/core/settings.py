@@ -54,7 +54,7 @@ class Settings:
     read_timeout: float = _setting(25.0, "Seconds to wait for a platform's answer")
     lease: float = _setting(40.0, "Seconds a worker owns its work without a sign of life")
     slice: float = _setting(20.0, "Seconds a job works before it makes room for others")
-    batch_size: int = _setting(500, "Records stored in one transaction")
+    batch_size: int = _setting(1000, "Records stored in one transaction")
     sync_every: float = _setting(900.0, "Seconds between two scheduled syncs of a connection; 0: never")
     log_level: str = _setting("info", "debug, info, warning or error")
     log_format: str = _setting("", "json or text; empty: text on a terminal, else json")

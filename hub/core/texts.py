@@ -79,18 +79,21 @@ def error_text(error: HubError, lang: str) -> str:
     return "\n".join(lines)
 
 
-_TAG = re.compile(r"\s*([A-Za-z]{1,8})(?:[-_.@][^;,]*)?\s*(?:;\s*q\s*=\s*([0-9.]+))?\s*\Z")
+_TAG = re.compile(r"([A-Za-z]{1,8})(?:[-_.@].*)?", re.S)
+_WEIGHT = re.compile(r"q\s*=\s*([0-9.]+)")
 
 
 def choose_language(wishes: str) -> str:
     """The best language for an Accept-Language header (RFC 9110 §12.5.4) or a locale name such as «pl_PL.UTF-8»."""
     best, best_weight = LANGUAGES[0], 0.0
     for wish in wishes.split(","):
-        tag = _TAG.match(wish)
-        if tag is None or tag[1].lower() not in LANGUAGES:
+        # Taken apart before any pattern looks at it: one pattern for all of it would take hours for a header of spaces.
+        name, more, rest = wish.partition(";")
+        tag, given = _TAG.fullmatch(name.strip()), _WEIGHT.fullmatch(rest.strip())
+        if tag is None or tag[1].lower() not in LANGUAGES or (more and given is None):
             continue
         try:
-            weight = float(tag[2]) if tag[2] else 1.0
+            weight = float(given[1]) if given else 1.0
         except ValueError:
             continue
         if weight > best_weight:

@@ -231,6 +231,8 @@ def replay_delivery(context: Context, webhook_id: str, delivery_id: str) -> str:
             raise NotFound("There is no such delivery", cure="Go on from the webhook's delivery log")
         if found.state == hooks.OWED:
             raise Conflict("This delivery is still owed", cure="Wait: the hub tries again by itself")
+        if hooks.is_owed(session, webhook_id, found.event_id):  # the same button twice
+            raise Conflict("This delivery is still owed", cure="Wait: the hub tries again by itself")
         repeated = hooks.add_deliveries(session, [(webhook_id, found.event_id, delivery_id)], now)[0]
         note(session, "webhook.replayed", _subject(webhook_id, row.url), now, after={"deliveries": 1})
     return repeated

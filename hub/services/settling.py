@@ -26,6 +26,9 @@ from hub.store.db import Session, transaction
 
 log = logging.getLogger("hub.delivery")
 
+DISPATCH = 0.02
+"""Seconds from the end of a hold to the next call: relay, queue and claim. A hold for our own budget ends so much earlier."""
+
 OUT = "out"
 NO_VERDICT_LIMIT = 30
 """Attempts without a verdict on one record, while others of its batch got theirs; then it goes to quarantine."""
@@ -233,7 +236,8 @@ def settle_failure(
     if isinstance(error, Unavailable | ContractBroken):
         # What takes away has a lane of its own, and is tried at least once a minute whatever the others met.
         longest = 60.0 if parcel.lane == Lane.URGENT.value else wait
-        context.holds.hold(parcel.lane_key, min(wait, longest))
+        early = DISPATCH if local else 0.0
+        context.holds.hold(parcel.lane_key, max(0.001, min(wait, longest) - early))
     elif not isinstance(error, ReauthorizeNeeded):
         context.holds.hold(str(parcel), wait)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hub.store.db import Id, JsonValue, Session, UtcTime, metadata, new_id
+from hub.store.db import Id, JsonValue, Session, UtcTime, is_sqlite, metadata, new_id
 
 webhook = sa.Table(
     "webhook",
@@ -237,6 +237,16 @@ def find_delivery(session: Session, delivery_id: str) -> Any:
         .join(webhook_event, webhook_event.c.id == webhook_delivery.c.event_id)
         .where(webhook_delivery.c.id == delivery_id)
     ).first()
+
+
+def is_owed(session: Session, webhook_id: str, event_id: str) -> bool:
+    """Whether the webhook is still to be told of the event. Whoever asks so of the webhook next waits for this transaction."""
+    if not is_sqlite(session):
+        session.execute(sa.select(webhook.c.id).where(webhook.c.id == webhook_id).with_for_update(key_share=True))
+    statement = sa.select(webhook_delivery.c.id).where(
+        webhook_delivery.c.webhook_id == webhook_id, webhook_delivery.c.event_id == event_id, webhook_delivery.c.state == OWED
+    )
+    return session.execute(statement.limit(1)).first() is not None
 
 
 def failed_since(session: Session, webhook_id: str, since: datetime, limit: int) -> Sequence[Any]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -75,9 +76,15 @@ def show_metrics() -> Response:
 
 
 def _is_local() -> bool:
-    """Asked from this machine itself, and not through a proxy that stands on it."""
+    """Asked from this machine itself, by one of its own names, and not through a proxy that stands on it.
+
+    The name counts too: another site can make a browser on this machine ask for it under a name of its own (DNS rebinding),
+    and a proxy may tell nothing but the name it was asked by.
+    """
     try:
         local = ip_address(request.environ.get("REMOTE_ADDR") or "").is_loopback
+        name = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        local = local and (name == "localhost" or ip_address(name).is_loopback)
     except ValueError:
         return False
     names = [name.lower() for name in request.headers.keys()]  # noqa: SIM118 - headers iterate as pairs

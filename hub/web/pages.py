@@ -128,7 +128,8 @@ def language() -> str:
 def remember_language(answer: Response) -> Response:
     """Keep a language that was asked for in the address. The cookie says nothing else and is not sent elsewhere."""
     if request.args.get("lang", "") in LANGUAGES:
-        answer.set_cookie(LANGUAGE_COOKIE, language(), max_age=YEAR, httponly=True, samesite="Lax")
+        secure = bool(current_app.config.get("SESSION_COOKIE_SECURE"))
+        answer.set_cookie(LANGUAGE_COOKIE, language(), max_age=YEAR, httponly=True, samesite="Lax", secure=secure)
     answer.vary.update(("Accept-Language", "Cookie"))
     return answer
 

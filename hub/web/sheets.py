@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from flask import Response, stream_with_context
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+LATER_FORMULA = re.compile(r"[;\t](?=[\s\"]{0,9}[=+\-@])")
+"""Where the comma is a decimal point, as in Polish, spreadsheets end a cell at a semicolon: what follows it begins one."""
 BOM = "\ufeff"
 """Spreadsheets take a file without it for one in the machine's old code page."""
 ROWS_AT_ONCE = 200
@@ -26,7 +29,7 @@ def cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    text = str(value)
+    text = LATER_FORMULA.sub(r"\g<0>'", str(value))
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

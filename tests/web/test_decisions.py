@@ -32,9 +32,10 @@ def test_every_reason_has_words_in_both_languages(code: str) -> None:
 
 
 def test_empty_pages_say_what_to_do_next(browser: Browser, connected: Callable[..., Any]) -> None:
-    assert "hub scenario publish" in browser.visit("/admin/decisions").text
+    assert browser.visit("/admin/decisions").page.find("a", href="/admin/proposals/new")
+    assert not Browser(browser.app, "auditor").visit("/admin/decisions").page.find("a", href="/admin/proposals/new")
     connected().publish()
-    assert "hub scenario run welcome" in browser.visit("/admin/decisions", "pl").text
+    assert browser.visit("/admin/decisions", "pl").page.find("a", href="/admin/scenarios/welcome")
 
 
 def test_reasons_are_counted_and_drawn(browser: Browser, filled: Filled) -> None:

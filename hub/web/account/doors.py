@@ -27,7 +27,7 @@ Answer = str | AnyResponse | tuple[str, int]
 def sign_in() -> Answer:
     """E-mail address and password; or a passkey, which is both factors; or single sign-on."""
     wished = local_path(request.values.get("next", ""))
-    if request.method == "GET":
+    if request.method != "POST":  # a HEAD is no try
         return redirect(wished) if who() is not None else _sign_in_page(wished)
     try:
         email = typed("email", users.LONGEST_EMAIL)
@@ -73,7 +73,7 @@ def second_factor() -> Answer:
     row, _ = found
     if not entry.has_second_factor(row):
         return redirect(url_for("account.set_up_second_factor"))
-    if request.method == "GET":
+    if request.method != "POST":
         return _second_page(row)
     try:
         method = _try_code(row, typed("code", 100))

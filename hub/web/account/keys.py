@@ -26,7 +26,7 @@ from hub.services import second_factors, sign_ins
 from hub.services.sign_ins import Origin
 from hub.store import users
 from hub.store.db import reading
-from hub.web.account.parts import ISSUER, context
+from hub.web.account.parts import ISSUER, attempts, context
 
 QUESTION = "hub_question"
 LIFE = 600.0
@@ -60,6 +60,8 @@ def _asked(purpose: str) -> bytes:
     """The open question, which is closed by being answered."""
     kept = session.pop(QUESTION, None)
     if not isinstance(kept, dict) or kept["for"] != purpose or context().now().timestamp() - float(kept["at"]) > LIFE:
+        raise PasskeyRefused
+    if not attempts().once(f"question/{kept['is']}", int(LIFE)):  # a browser could send the old session once more
         raise PasskeyRefused
     return base64url_to_bytes(str(kept["is"]))
 
@@ -132,7 +134,8 @@ def add_from_form(row: users.UserRow) -> list[str]:
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
         raise PasskeyRefused(cause=type(error).__name__) from error
-    transports = answer["response"].get("transports")
+    told = answer["response"].get("transports")
+    transports = {str(one) for one in told[:20]} if isinstance(told, list) else set()
     return second_factors.add_passkey(
         context(),
         str(row.id),
@@ -141,7 +144,7 @@ def add_from_form(row: users.UserRow) -> list[str]:
         credential_id=proven.credential_id,
         public_key=proven.credential_public_key,
         sign_count=proven.sign_count,
-        transports=[str(one)[:20] for one in transports[:8]] if isinstance(transports, list) else [],
+        transports=[item.value for item in AuthenticatorTransport if item.value in transports],
         backup_state=proven.credential_backed_up,
         device_type=proven.credential_device_type.value,
         usage="first",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import redirect, render_template, request, session, url_for
+from flask import current_app, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from hub.core.errors import HubError, Invalid
@@ -88,7 +88,8 @@ def change_profile() -> Answer:
         return _page(error, "profile"), 400
     answer = redirect(url_for("account.show"), 303)
     if chosen in LANGUAGES:
-        answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR, httponly=True, samesite="Lax")
+        secure = current_app.config["SESSION_COOKIE_SECURE"]
+        answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR, httponly=True, samesite="Lax", secure=secure)
     tell("Saved")
     return answer
 

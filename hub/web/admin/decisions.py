@@ -13,7 +13,7 @@ from hub.core.errors import NotFound
 from hub.core.texts import say
 from hub.store import dues, scenarios
 from hub.store.db import reading
-from hub.web import formats
+from hub.web import formats, labels
 from hub.web.faults import read_fault
 from hub.web.pages import argument, argument_id, language
 from hub.web.privacy import veil
@@ -94,6 +94,7 @@ def show_evaluation(evaluation_id: UUID) -> str:
         people=[_person(row) for row in page[:PAGE]],
         next_page=page[PAGE - 1].contact_id if len(page) > PAGE else None,
         effects=effects_by_state(effects),
+        channel_word=lambda code: labels.label(labels.CHANNELS, code, language()),
         **_live([evaluation]),
     )
 

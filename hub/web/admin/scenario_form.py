@@ -118,6 +118,7 @@ def _minor(text: str, currency: str, name: str, wrong: dict[str, str]) -> int:
 def fill_form(definition: Mapping[str, Any] | None, note: str = "") -> dict[str, str]:
     """What the form shows for a definition; conditions that the rows cannot say stand in the JSON."""
     values = dict.fromkeys(NAMES, "") | {"match": "all", "note": note, "starts_per_minute": "600", "channel": "email"}
+    values |= {f"o{row}.paid": "yes" for row in range(ORDER_ROWS)} | {f"f{row}.relation": "is" for row in range(FIELD_ROWS)}
     if definition is None:
         return values | {"o0.has": "yes", "o0.paid": "yes", "o0.at_least": "1", "o0.within_days": "90"}
     values |= {name: str(definition.get(name) or "") for name in PLAIN}
