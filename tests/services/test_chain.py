@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from hub.core.errors import Invalid, RateLimited
 from hub.core.types import Act, Channel, ConsentAct, Lane
-from hub.services import connections, delivery, evaluate, summary
+from hub.services import connections, delivery, evaluate, settling, summary
 from hub.services.consent import record_act
 from hub.services.evaluate import publish_scenario, request_evaluation
 from hub.store import boxes, contacts, dues, ledger, quarantine, records, scenarios
@@ -392,7 +392,9 @@ def test_a_refusal_of_our_own_budget_counts_as_no_attempt_and_holds_the_lane(pai
     before = pair.crm.state()
     for _ in range(3):
         assert delivery.deliver(poor, parcel, "test", never) == 0
-    assert holds.held == {parcel.lane_key: pytest.approx(7.0 - settling.DISPATCH)}, "the way to the next call is part of the wait"
+    assert holds.held == {parcel.lane_key: pytest.approx(7.0 - settling.DISPATCH)}, (
+        "the way to the next call is part of the wait"
+    )
     assert [(row.state, row.attempts, row.claimed_by) for row in effects(effect="push_contact")] == [("owed", 0, None)] * 2
     assert pair.crm.state() == before
     assert parcels(pair) == [parcel], "due at once: it is the lane that waits"

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -426,3 +426,17 @@ def test_connections_tell_what_happens_to_them(
 
 def _bodies(receiver: Receiver) -> list[bytes]:
     return [body for _, body in receiver.calls]
+
+
+def test_sending_again_twice_is_one_delivery(
+    context: Context, receiver: Receiver, in_threads: Callable[..., list[Any]]
+) -> None:
+    made = hooks.create_webhook(context, receiver.url, ["*"])
+    tell(context)
+    deliver_due(context)
+    (sent,) = log_of(made.id)
+    answers = in_threads(*[lambda: hooks.replay_delivery(context, made.id, sent.id)] * 4)
+    assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "Conflict", "Conflict", "str"]
+    deliver_due(context)
+    assert len(receiver.calls) == 2
+    hooks.replay_delivery(context, made.id, sent.id)

@@ -18,6 +18,7 @@ from hub.services import accounts
 from hub.services.context import Context
 from hub.store import users
 from hub.store.db import reading
+from tests.conftest import form_token
 from tests.web.conftest import HOSTILE, Page
 from tests.web.people import PASSWORD, Person, make_owner, user_id
 
@@ -80,8 +81,6 @@ def options(person: Person, path: str) -> dict[str, Any]:
 
 def send(person: Person, path: str, credential: str, **values: str) -> Any:
     """Without loading the page again, which would ask another question."""
-    from tests.conftest import form_token
-
     token = form_token(person.client)
     with person.app.app_context():
         return person.client.post(
@@ -275,3 +274,31 @@ def test_removing_passkeys_leaves_a_second_factor(app: Flask, owner: Person, key
     foreign = owner.post(f"/account/passkeys/{row.id}/remove", {"confirm": PASSWORD}, on="/account/")
     assert foreign.status_code == 400
     assert ewa.is_in()
+
+
+def test_a_session_sent_once_more_opens_nothing(app: Flask, owner: Person) -> None:
+    """Whoever recorded the cookie and the answer has nothing, also of a passkey that counts nothing."""
+    device = Authenticator(count=-1)
+    assert add(owner, device, confirm=PASSWORD).status_code == 303
+    person, thief = Person(app), Person(app)
+    asked = options(person, "/account/login")
+    device.count = -1
+    answer = device.get(asked)
+    form_token(person.client)
+    recorded = person.client.get_cookie("hub_session")
+    assert recorded is not None
+    assert send(person, "/account/login/passkey", answer).status_code == 303
+    thief.client.set_cookie("hub_session", recorded.value)
+    assert send(thief, "/account/login/passkey", answer).status_code == 400
+    assert not thief.is_in()
+
+
+def test_strange_ways_to_reach_a_passkey_are_left_out(app: Flask, owner: Person) -> None:
+    device = Authenticator()
+    made = json.loads(device.create(options(owner, "/account/second-factor/set-up")))
+    made["response"]["transports"] = ["usb", "\ud800", "\0", 7, None, ["nfc"]]
+    answer = send(owner, "/account/second-factor/set-up", json.dumps(made), passkey_name="key", confirm=PASSWORD)
+    assert answer.status_code == 303, answer.text
+    with reading() as session:
+        (kept,) = users.list_passkeys(session, user_id(owner.email))
+    assert kept.transports == ["usb"]

@@ -444,3 +444,24 @@ def test_without_redis_nobody_guesses(app: Flask, owner: Person, monkeypatch: py
     assert not Page(answer.text).problems
     assert "Redis does not answer" in answer.text
     assert owner.is_in()
+
+
+def test_looking_whether_the_page_is_there_is_no_try(app: Flask, owner: Person) -> None:
+    for _ in range(ADDRESS.free):
+        person = elsewhere(app, owner)
+        assert person.client.head("/account/login", environ_base={"REMOTE_ADDR": owner.address}).status_code == 200
+    assert outcomes("") == []
+    person = elsewhere(app, owner)
+    assert person.password().status_code == 303
+    for _ in range(ACCOUNT.free):
+        person.client.head("/account/second-factor", environ_base={"REMOTE_ADDR": owner.address})
+    assert person.post("/account/second-factor", {"code": person.code()}).location.endswith("/admin/")
+    assert ("recovery_code", "wrong") not in outcomes(owner.email)
+
+
+def test_every_cookie_is_for_https_where_the_hub_is(settings: Any) -> None:
+    with open_app(replace(settings, public_url="https://hub.example")) as app:
+        answer = app.test_client().get("/account/login?lang=pl", base_url="https://hub.example")
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert {cookie.partition("=")[0] for cookie in cookies} == {"__Host-hub_session", "hub_lang"}
+    assert all("Secure" in cookie and "HttpOnly" in cookie and "SameSite=Lax" in cookie for cookie in cookies)

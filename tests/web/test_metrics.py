@@ -85,3 +85,17 @@ def test_a_run_that_waits_is_open(browser: Browser, filled: Filled, context: Any
         connection_id = connections.get_connection(session, "woocommerce").id
     save_run(context, connection_id, state="waiting", finished_at=None)
     assert scrape(browser)["hub_runs_open", "waiting"] == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8321", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:8321", 200),
+        ("evil.example:8321", 403),
+    ],
+)
+def test_a_strange_name_for_this_machine_is_elsewhere(browser: Browser, host: str, status: int) -> None:
+    browser.role = ""
+    assert browser.ask("/metrics", headers={"Host": host}).status_code == status

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import re
 from dataclasses import replace
 
 import pytest
@@ -154,6 +155,12 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert cell("1+1") == "1+1"
     assert cell(-5) == "-5", "a number is no formula"
     assert cell(None) == ""
+
+
+@pytest.mark.parametrize("text", ["x;=1+1", 'a"; "=1', "x;\n-1", "600;+48", "a\t@b"])
+def test_no_later_part_is_a_formula_where_semicolons_end_cells(text: str) -> None:
+    assert re.search(r"[;\t][\s\"]*[=+@-]", cell(text)) is None
+    assert cell("a;b; c") == "a;b; c"
 
 
 def test_the_quarantine_as_a_file(app: Flask, filled: Filled) -> None:

@@ -137,7 +137,7 @@ def _sides(mine: Firm, theirs: Firm, rows: Sequence[Any]) -> list[tuple[str, str
     lang = language()
     listed = [
         (say("The firm's name", lang), mine.name, theirs.name),
-        (say("Language of letters", lang), mine.letters_language, theirs.letters_language),
+        (say("Language of letters", lang), *(LANGUAGE_NAMES.get(one.letters_language, "") for one in (mine, theirs))),
         (say("Time zone", lang), mine.time_zone, theirs.time_zone),
     ]
     for row in rows:
