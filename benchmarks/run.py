@@ -55,6 +55,7 @@ JOBS = (
         ("--contacts", "10000", "--repeat", "1", "--calls", "200", "--small", "3000"),
         ("--contacts", "20000", "--repeat", "3", "--calls", "400", "--small", "20000"),
     ),
+    Job("pages", "pages.py", ("--customers", "20000", "--rounds", "10"), ("--customers", "200000")),
     Job("crash", "crash.py", ("--kills", "8", "--customers", "30000", "--contacts", "8000"), ("--kills", "20")),
 )
 
