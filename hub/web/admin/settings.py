@@ -135,9 +135,10 @@ def _differences(mine: Firm, theirs: Firm, rows: Sequence[Any]) -> list[tuple[st
 
 def _sides(mine: Firm, theirs: Firm, rows: Sequence[Any]) -> list[tuple[str, str, str]]:
     lang = language()
+    letters = [LANGUAGE_NAMES.get(one.letters_language, "") for one in (mine, theirs)]
     listed = [
         (say("The firm's name", lang), mine.name, theirs.name),
-        (say("Language of letters", lang), *(LANGUAGE_NAMES.get(one.letters_language, "") for one in (mine, theirs))),
+        (say("Language of letters", lang), letters[0], letters[1]),
         (say("Time zone", lang), mine.time_zone, theirs.time_zone),
     ]
     for row in rows:
