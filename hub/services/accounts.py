@@ -19,6 +19,7 @@ from hub.services import audit, letters, passwords
 from hub.services.context import Context
 from hub.services.invitations import NO_LANGUAGE, NO_ROLE, LinkOver, UserExists, check_email, check_name
 from hub.services.links import console_url
+from hub.services.preferences import ChangedMeanwhile
 from hub.services.second_factors import subject
 from hub.services.sign_ins import spelled
 from hub.store import letters as outbox
@@ -94,16 +95,21 @@ def _keep_an_owner(session: Session, user_id: str) -> None:
         raise LastOwner
 
 
-def change_roles(context: Context, user_id: str, roles: Iterable[str]) -> bool:
-    """Exactly these roles from now on, also in open sign-ins and for API tokens. False if they were so already."""
+def change_roles(context: Context, user_id: str, roles: Iterable[str], *, seen: Iterable[str] | None = None) -> bool:
+    """Exactly these roles from now on, also in open sign-ins and for API tokens. False if they were so already.
+
+    `seen`: the roles that the change is based on; `ChangedMeanwhile` if they are not what the user has.
+    """
     chosen = _check_roles(roles)
     with transaction() as session:
-        row = _get(session, user_id=user_id)
+        row = _get(session, user_id=user_id, lock=True)
         if Role.OWNER not in chosen:
             _keep_an_owner(session, user_id)
         before = list(users.roles_of(session, user_id))
         if before == chosen:
             return False
+        if seen is not None and before != sorted(seen):
+            raise ChangedMeanwhile
         users.set_roles(session, user_id, chosen)
         audit.note(
             session, "user.roles_changed", subject(row), context.now(), before={"roles": before}, after={"roles": chosen}
@@ -114,7 +120,7 @@ def change_roles(context: Context, user_id: str, roles: Iterable[str]) -> bool:
 def disable(context: Context, user_id: str) -> bool:
     """Nobody gets in as this user any more, and open sign-ins end now. False if it was so already."""
     with transaction() as session:
-        row = _get(session, user_id=user_id)
+        row = _get(session, user_id=user_id, lock=True)
         if not row.active:
             return False
         _keep_an_owner(session, user_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 from zoneinfo import ZoneInfo
 
 from hub.core.types import RunState
@@ -19,6 +21,9 @@ from hub.store.vault import Vault
 
 KEPT_SECONDS, OWED_SECONDS = 120.0, 10.0
 """For how long counts of whole tables, and of what is owed, are kept; everything else is read anew."""
+OLDEST = timedelta(minutes=15)
+QUICK_SECONDS = 0.05
+"""Counts that took longer than this are made beside the page, which tells the ones before with their time; up to OLDEST."""
 LOCKED_FOR = timedelta(hours=24)
 """How far back a locked sign-in is told."""
 MOST_OPEN = 50
@@ -26,12 +31,17 @@ MOST_OPEN = 50
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts that cost more than a look into an index; records by (connection id, stream); `at` is when they were made."""
+    """Counts that cost more than a look into an index; records by (connection id, stream); `at` is when they were made.
+
+    `day` is the midnight since which decisions were counted, `took` how many seconds the counting lasted.
+    """
 
     contacts: int
     records: dict[tuple[str, str], int]
     reasons: dict[str, int]
     at: datetime
+    day: datetime
+    took: float
 
 
 @dataclass(frozen=True)
@@ -97,10 +107,31 @@ def _read_streams(context: Context, rows: Sequence[ConnectionRow]) -> list[tuple
 
 
 def count_totals(context: Context, session: Session, now: datetime, zone: ZoneInfo) -> Totals:
-    """Made anew every two minutes."""
-    kept = _totals.get(context.vault)
-    if kept is None or abs((now - kept.at).total_seconds()) >= KEPT_SECONDS:
-        midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        kept = Totals(count_contacts(session), glance.count_records(session), glance.count_reasons(session, midnight), now)
-        _totals[context.vault] = kept
+    """Made anew every two minutes; nobody waits for it where the hub is large, but for the first look and after midnight."""
+    vault, day = context.vault, now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    kept = _totals.get(vault)
+    if kept is not None and kept.day == day and abs(now - kept.at) < timedelta(seconds=KEPT_SECONDS):
+        return kept
+    if kept is None or kept.day != day or kept.took < QUICK_SECONDS or abs(now - kept.at) >= OLDEST:
+        kept = _totals[vault] = _count(session, now, day)
+    elif vault not in _being_counted:
+        _being_counted.add(vault)
+        threading.Thread(target=_count_beside, args=(vault, session.get_bind(), now, day), daemon=True).start()
     return kept
+
+
+_being_counted: WeakSet[Vault] = WeakSet()
+
+
+def _count_beside(vault: Vault, engine: Any, now: datetime, day: datetime) -> None:
+    try:
+        with Session(engine) as session:
+            _totals[vault] = _count(session, now, day)
+    finally:
+        _being_counted.discard(vault)
+
+
+def _count(session: Session, now: datetime, day: datetime) -> Totals:
+    begun = time.perf_counter()
+    contacts, records, reasons = count_contacts(session), glance.count_records(session), glance.count_reasons(session, day)
+    return Totals(contacts, records, reasons, now, day, time.perf_counter() - begun)

@@ -29,6 +29,7 @@ MISSING = N_("This is missing")
 BAD_KEY = N_("Small letters, digits and «-» fit here, at most 80, beginning with a letter or a digit")
 BAD_NAME = N_("Between 1 and 200 characters fit here")
 BAD_SCOPE = N_("At most 60 characters fit here")
+BAD_TOPIC = N_("Between 1 and 60 characters fit here")
 BAD_AUTOMATION = N_("Between 1 and 120 characters fit here")
 BAD_PACE = N_("A whole number from 1 to 100,000 fits here")
 BAD_CHANNEL = N_("Choose one of the channels")
@@ -76,7 +77,7 @@ class ScenarioSchema(_Known):
     channel = fields.Enum(
         Channel, by_value=True, required=True, error_messages={"required": MISSING, "null": MISSING, "unknown": BAD_CHANNEL}
     )
-    topic = _text(60, BAD_SCOPE, required=True)
+    topic = _text(60, BAD_TOPIC, required=True)
     brand = _text(60, BAD_SCOPE, least=0, load_default="")
     automation = _text(120, BAD_AUTOMATION, required=True)
     list = _text(60, BAD_SCOPE, load_default=None, allow_none=True)

@@ -156,15 +156,16 @@ def _note(
     method: str,
     outcome: str,
     origin: Origin,
-) -> None:
-    sign_ins.add_sign_in(session, row.id if row else None, email, method, outcome, origin.address, origin.agent, context.now())
+) -> str:
+    user_id = row.id if row else None
+    return sign_ins.add_sign_in(session, user_id, email, method, outcome, origin.address, origin.agent, context.now())
 
 
-def note_sign_in(context: Context, attempts: Attempts, row: users.UserRow, method: str, origin: Origin) -> None:
-    """Somebody is in: written down, and wrong tries before are forgotten."""
+def note_sign_in(context: Context, attempts: Attempts, row: users.UserRow, method: str, origin: Origin) -> str:
+    """Somebody is in: written down, and wrong tries before are forgotten. Returns the sign-in's id, for `sign_out`."""
     now = context.now()
     with transaction() as session:
-        _note(session, context, row, row.email, method, sign_ins.OK, origin)
+        sign_in_id = _note(session, context, row, row.email, method, sign_ins.OK, origin)
         users.change_user(
             session,
             row.id,
@@ -177,6 +178,19 @@ def note_sign_in(context: Context, attempts: Attempts, row: users.UserRow, metho
         with audit.acting(Actor("user", str(row.id), row.name or row.email, origin.address)):
             audit.note(session, "user.signed_in", subject(row), now, after={"method": method})
     attempts.clear(row.email, origin.address, now)
+    return sign_in_id
+
+
+def sign_out(sign_in_id: str) -> None:
+    """This sign-in is over, also for a copy of its session that somebody kept."""
+    with transaction() as session:
+        sign_ins.end_sign_in(session, sign_in_id)
+
+
+def is_over(sign_in_id: str) -> bool:
+    """Whether its person has signed out."""
+    with reading() as session:
+        return sign_ins.is_ended(session, sign_in_id)
 
 
 def note_refusal(context: Context, row: users.UserRow | None, email: str, method: str, outcome: str, origin: Origin) -> None:

@@ -17,7 +17,7 @@ from hub.services.hooks import tell
 from hub.services.preferences import ChangedMeanwhile
 from hub.store import connections, glance, readiness, vault
 from hub.store.connections import ConnectionRow
-from hub.store.db import reading, transaction
+from hub.store.db import Session, reading, transaction
 from hub.store.limits import Usage, usage
 
 LIMITS = "limits"
@@ -31,7 +31,7 @@ def rename(context: Context, connection_id: str, name: str, seen: str) -> Connec
     check_name(name)
     now = context.now()
     with transaction() as session:
-        row = connections.get_connection(session, connection_id)
+        row = _locked(session, connection_id)
         if row.name == name:
             return row
         if row.name != seen:
@@ -41,6 +41,12 @@ def rename(context: Context, connection_id: str, name: str, seen: str) -> Connec
         note(session, "connection.renamed", ("connection", row.id, name), now, before={"name": row.name}, after={"name": name})
         tell(session, "connection.changed", row.id, {**told(row), "name": name}, now)
     return row
+
+
+def _locked(session: Session, connection_id: str) -> ConnectionRow:
+    """The connection as whoever changed it last left it."""
+    connections.lock_connection(session, connection_id)
+    return connections.get_connection(session, connection_id)
 
 
 def pause(context: Context, connection_id: str) -> ConnectionRow:
@@ -56,7 +62,7 @@ def resume(context: Context, connection_id: str) -> ConnectionRow:
 def _move(context: Context, connection_id: str, old: str, new: str, action: str) -> ConnectionRow:
     now = context.now()
     with transaction() as session:
-        row = connections.get_connection(session, connection_id)
+        row = _locked(session, connection_id)
         if row.state == new:
             return row
         if row.state != old:
@@ -72,7 +78,7 @@ def change_limits(context: Context, connection_id: str, wished: Mapping[str, str
     values = _read_limits(wished)
     now = context.now()
     with transaction() as session:
-        row = connections.get_connection(session, connection_id)
+        row = _locked(session, connection_id)
         old = row.options.get(LIMITS) or {}
         if old == values:
             return

@@ -111,11 +111,13 @@ def effects_of(session: Session, contact_id: str, limit: int) -> Sequence[Any]:
 
 
 def decisions_of(session: Session, contact_id: str) -> list[tuple[Any, Any]]:
-    """For each scenario (its row, the newest decision on the contact or None), among its latest evaluations."""
+    """(Scenario, the newest decision on the contact or None) of every scenario's latest evaluations, if it ever had one."""
     found: list[tuple[Any, Any]] = []
     for row in session.execute(sa.select(scenario).order_by(scenario.c.key)).all():
         ids = sa.select(evaluation.c.id).where(evaluation.c.scenario_id == row.id)
         latest = session.scalars(ids.order_by(evaluation.c.created_at.desc()).limit(LOOKED_BACK)).all()
+        if not latest:
+            continue
         rows = session.execute(
             sa.select(decision).where(decision.c.evaluation_id.in_(latest), decision.c.contact_id == contact_id)
         ).all()

@@ -8,11 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from hub.store.db import new_id
+from hub.store.db import is_sqlite, new_id
 from hub.store.users import invitation, user
 
 InvitationRow = sa.Row[Any]
 
+_LOCK = 7_120_003
+"""Of PostgreSQL: one at a time invites an address."""
 SET_UP = ""
 """The address of the owner's first set-up: whoever has the link says whose it is."""
 
@@ -46,7 +48,10 @@ def list_open(session: Session, now: datetime, limit: int = 200) -> list[Invitat
 
 
 def revoke_open(session: Session, email: str, now: datetime) -> int:
-    """Revoke what is open for an address; how many there were."""
+    """Revoke what is open for an address; how many there were. Whoever invites the same address waits for this transaction:
+    else of two at once neither would see the other's."""
+    if not is_sqlite(session):
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, sa.func.hashtext(email))))
     done = session.execute(
         sa.update(invitation)
         .where(invitation.c.email == email, invitation.c.accepted_at.is_(None), invitation.c.revoked_at.is_(None))

@@ -13,15 +13,17 @@ from hub.store.users import LONGEST_EMAIL, sign_in
 
 SignInRow = sa.Row[Any]
 
-OK, WRONG, LOCKED, DISABLED = "ok", "wrong", "locked", "disabled"
+OK, WRONG, LOCKED, DISABLED, ENDED = "ok", "wrong", "locked", "disabled", "ended"
 
 
 def add_sign_in(
     session: Session, user_id: str | None, email: str, method: str, outcome: str, address: str, agent: str, now: datetime
-) -> None:
+) -> str:
+    """Returns its id, by which a sign-in's browser names it."""
+    sign_in_id = new_id()
     session.execute(
         sa.insert(sign_in).values(
-            id=new_id(),
+            id=sign_in_id,
             at=now,
             user_id=user_id,
             email=email[:LONGEST_EMAIL],
@@ -31,6 +33,16 @@ def add_sign_in(
             agent=agent[:200],
         )
     )
+    return sign_in_id
+
+
+def end_sign_in(session: Session, sign_in_id: str) -> None:
+    """The person has signed out of it."""
+    session.execute(sa.update(sign_in).where(sign_in.c.id == sign_in_id, sign_in.c.outcome == OK).values(outcome=ENDED))
+
+
+def is_ended(session: Session, sign_in_id: str) -> bool:
+    return session.scalar(sa.select(sign_in.c.outcome).where(sign_in.c.id == sign_in_id)) == ENDED
 
 
 def recent_of(session: Session, user_id: str, limit: int = 20) -> list[SignInRow]:

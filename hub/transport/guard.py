@@ -20,10 +20,13 @@ NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
         "192.0.0.0/24",  # protocol assignments
+        "192.88.99.0/24",  # 6to4 relays, out of use
         "::/96",  # IPv4 inside IPv6, in a form out of use
         "::ffff:0:0:0/96",  # IPv4 translated
         "64:ff9b:1::/48",  # NAT64 within one network
         "fec0::/10",  # site-local, out of use
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segment routing
     )
 )
 """Not routed on the public internet, but global to `ipaddress` in some Python versions."""

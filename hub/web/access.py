@@ -16,6 +16,7 @@ from hub.core.errors import Forbidden
 from hub.core.roles import MEANINGS, Permission
 from hub.core.texts import say
 from hub.core.types import Actor
+from hub.services import sign_ins
 from hub.services.audit import HUB, act_as
 from hub.store.logins import let_go
 from hub.web import keeping
@@ -28,6 +29,8 @@ SIGNED_IN = "signed in"
 """Every user may ask, whatever their role: one's own account."""
 OPEN_ENDPOINTS = ("static", "bootstrap.static")
 """Style sheets and scripts."""
+SIGN_IN = "hub_sign_in"
+"""In the session: the id of its sign-in."""
 BEARER = "hub_bearer"
 """Where the API's door leaves its reader of tokens: (request) → Who, or an error."""
 API_ERRORS = "hub_api_errors"
@@ -157,7 +160,7 @@ def may(permission: str) -> bool:
 
 
 def _session_who() -> Who | None:
-    """The user of the session, unless it is over: by its age, whatever the browser keeps."""
+    """The user of the session, unless it is over: by its age or by signing out, whatever the browser keeps."""
     user: Any = current_user
     if not user or not user.is_authenticated or _is_over():
         return None
@@ -173,4 +176,6 @@ def _is_over() -> bool:
         began = float(session.get("fs_paa") or 0)
     except (TypeError, ValueError):
         return True
-    return bool(context.now().timestamp() - began > context.settings.session_hours * 3600)
+    if context.now().timestamp() - began > context.settings.session_hours * 3600:
+        return True
+    return SIGN_IN in session and sign_ins.is_over(str(session[SIGN_IN]))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadHost, HTTPException
 
 from hub.core.errors import Conflict, Forbidden, HubError, Invalid, NotFound, PlatformError, RateLimited, Refused, Unavailable
 from hub.core.texts import N_, say
@@ -84,6 +84,8 @@ def _say_refusal(refusal: HTTPException) -> Response:
     status = refusal.code or 500
     if refusal.response is not None:  # a redirect of the router
         return make_response(refusal.get_response())
+    if isinstance(refusal, BadHost):  # no address can be built then, so no page either
+        return as_json(HubError(TEXTS[400][0], cure=N_("Open the hub at its own address")), status)
     expired = isinstance(refusal, CSRFError)
     title, cure = EXPIRED if expired else TEXTS.get(status, OTHER)
     answer = _answer(status, HubError(title, cure=cure), code=EXPIRED_CODE if expired else CODES.get(status, "refused"))

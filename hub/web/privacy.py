@@ -8,8 +8,10 @@ from typing import Any
 from hub.core.redact import redact, redact_value
 
 _LOCAL = r"""(?:[^\s@%"<>,;:()\[\]]|%(?!40))"""
-_EMAIL = re.compile(rf"(?P<first>{_LOCAL}){_LOCAL}*(?P<at>(?:@|%40)+)(?P<domain>[\w.-]+)", re.I)
-"""Generous to the left, so that no odd but valid address stays readable: in a URL it takes the parameter's name along."""
+_EMAIL = re.compile(rf"(?P<first>{_LOCAL}){_LOCAL}*+(?:(?P<at>(?:@|%40){{1,50}}+)(?P<domain>[\w.-]+))?", re.I)
+"""Generous to the left, so that no odd but valid address stays readable: in a URL it takes the parameter's name along.
+
+It finds words that are no address, too, so that each is looked at once: else one long word would take minutes."""
 _NUMBER_NAME = re.compile(r"phone|mobile|telefon|\bfax|_ip_|\bip\b|ip_address", re.I)
 _KEPT = 2
 """Characters of a phone number that stay, to tell two apart."""
@@ -17,7 +19,11 @@ _KEPT = 2
 
 def veil(text: str) -> str:
     """The text without secrets, and with every e-mail address in it as «a…@example.com»."""
-    return _EMAIL.sub(lambda found: f"{found['first']}…{found['at']}{found['domain']}", redact(text))
+    return _EMAIL.sub(_shorten, redact(text))
+
+
+def _shorten(found: re.Match[str]) -> str:
+    return f"{found['first']}…{found['at']}{found['domain']}" if found["at"] else found[0]
 
 
 def veil_value(value: Any) -> Any:

@@ -16,6 +16,7 @@ from hub.services import accounts, invitations, passwords, second_factors, sign_
 from hub.services.context import Context
 from hub.services.sign_ins import Origin, TooManyTries, WrongPassword
 from hub.store import audit, users
+from hub.store import invitations as invited
 from hub.store import sign_ins as tried
 from hub.store.attempts import ACCOUNT, NOTED, TOLD_PER_DAY, Attempts
 from hub.store.db import reading, transaction
@@ -193,3 +194,28 @@ def test_the_shelf_keeps_kinds_and_people_apart(app: Flask, context: Context) ->
     assert "ż".encode() not in stored
     shelf.drop("form", key)
     assert shelf.get("form", key) is None
+
+
+def test_of_two_who_change_roles_at_once_one_is_told(context: Context, ola: str, in_threads: Any) -> None:
+    chosen = (("ops",), ("admin",), ("auditor",), ("marketer",))
+    ewa = accounts.create(context, "ewa@shop.example", ("ops",))
+    before = users_roles(ewa)
+
+    def change(roles: tuple[str, ...]) -> Any:
+        return lambda: accounts.change_roles(context, ewa, (*roles, "consent_officer"), seen=before)
+
+    found = in_threads(*[change(roles) for roles in chosen])
+    assert [one for one in found if one is True] == [True]
+    assert sum(isinstance(one, Conflict) for one in found) == 3
+
+
+def users_roles(user_id: str) -> tuple[str, ...]:
+    with reading() as session:
+        return users.roles_of(session, user_id)
+
+
+def test_of_many_invitations_at_once_one_is_open(context: Context, in_threads: Any) -> None:
+    found = in_threads(*[lambda: invitations.invite(context, "ewa@shop.example", "ops", "pl", None, "Ola")] * 5)
+    assert not [one for one in found if isinstance(one, Exception)]
+    with reading() as session:
+        assert [row.email for row in invited.list_open(session, context.now())] == ["ewa@shop.example"]

@@ -465,3 +465,17 @@ def test_every_cookie_is_for_https_where_the_hub_is(settings: Any) -> None:
     cookies = answer.headers.getlist("Set-Cookie")
     assert {cookie.partition("=")[0] for cookie in cookies} == {"__Host-hub_session", "hub_lang"}
     assert all("Secure" in cookie and "HttpOnly" in cookie and "SameSite=Lax" in cookie for cookie in cookies)
+
+
+def test_a_copy_of_the_session_ends_with_signing_out(app: Flask, owner: Person) -> None:
+    kept = owner.client.get_cookie("hub_session")
+    assert kept is not None
+    desktop, copy = elsewhere(app, owner), elsewhere(app, owner)
+    desktop.sign_in()
+    copy.client.set_cookie("hub_session", kept.value)
+    assert copy.is_in()
+    owner.post("/account/logout", on="/account/")
+    assert not copy.is_in()
+    assert copy.get("/admin/").status_code == 302
+    assert desktop.is_in(), "the other browser stays"
+    assert "later signed out" in desktop.page("/account/").text

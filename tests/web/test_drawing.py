@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
@@ -105,6 +106,13 @@ def test_veil(text: str, shown: str) -> None:
 def test_no_address_stays_readable(email: str) -> None:
     local = email.split("@")[0]
     assert len(local) < 2 or email not in veil(f"Mail {email} bounced")
+
+
+@pytest.mark.parametrize("word", ["a", "ck_", "%40", "%", "a@", "a%", "://:", "%40a", "@", "a.b-"])
+def test_no_text_takes_long(word: str) -> None:
+    started = time.perf_counter()
+    veil(word * (100_000 // len(word)))
+    assert time.perf_counter() - started < 2
 
 
 def test_veil_of_records() -> None:

@@ -37,6 +37,13 @@ def test_a_bug_shows_an_id_that_stands_in_the_log(
     assert "default-src 'none'" in visit.answer.headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize("path", ["/account/login", "/account/second-factor", "/admin/", "/", "/nothing", "/api/v1/me"])
+@pytest.mark.parametrize("host", ["", "[", "[::1", "a b", "x@y", "evil.example:99999999", "a" * 5000, "..", "%00", "ż", "a/b"])
+def test_no_name_of_a_host_is_a_fault(browser: Browser, path: str, host: str) -> None:
+    browser.role = ""
+    assert browser.ask(path, headers={"Host": host}).status_code in (200, 302, 400, 401, 404)
+
+
 def test_every_view_shows_or_changes_never_both(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(("admin.", "health.")):

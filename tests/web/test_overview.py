@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 
 from hub.core.errors import ReauthorizeNeeded
+from hub.services import overview
 from hub.services.context import Context
 from hub.store import connections, hooks, proposals, sign_ins
-from hub.store.db import new_id, transaction
+from hub.store.db import new_id, reading, transaction
 from tests.web.conftest import Browser, Filled, save_run
 
 
@@ -97,3 +101,25 @@ def test_the_page_is_small(browser: Browser, filled: Filled) -> None:
     sizes += [len(browser.ask(link, headers={"Accept-Encoding": "gzip"}).data) for link in links]
     assert len(sizes) >= 4
     assert sum(sizes) < 120_000 / 2, sizes
+
+
+def test_nobody_waits_for_the_counts_of_a_large_hub(
+    connected: Callable[..., Any], context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = connected({"customers": 20, "rebase": True})
+    monkeypatch.setattr(overview, "QUICK_SECONDS", 0.0)
+    now, zone = context.now().replace(hour=12), ZoneInfo("UTC")
+
+    def count(minutes: float) -> int:
+        with reading() as session:
+            return overview.count_totals(context, session, now + timedelta(minutes=minutes), zone).contacts
+
+    before = count(0)
+    pair.run_sync("woocommerce")
+    assert count(1) == before, "kept for two minutes"
+    assert count(3) == before, "the next ones are counted beside the page"
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and "_count_beside" in thread.name:
+            thread.join(10)
+    assert count(4) > before
+    assert count(40) > before, "too old to be told"

@@ -183,9 +183,10 @@ def test_it_is_sent_back_with_a_note_and_handed_in_again(marta: Seat, piotr: Sea
 def test_the_slower_one_sees_the_other_version(marta: Seat, piotr: Seat) -> None:
     place = marta.post("/admin/proposals/new", {**FORM, "step": "draft"})
     version = marta.get(f"{place}/edit").page.one("input", name="version").attributes["value"]
-    piotr.post(f"{place}/edit", {**FORM, "topic": "news", "version": version})
+    piotr.post(f"{place}/edit", {**FORM, "topic": "news", "o0.paid": "no", "version": version})
     shown = marta.post(f"{place}/edit", {**FORM, "topic": "parties", "version": version}, 409)
     assert "Saved by somebody else meanwhile: news" in shown.text
+    assert "Saved by somebody else meanwhile: not paid" in shown.text, "conditions, too, and in words"
     assert shown.page.one("input", name="topic").attributes["value"] == "parties"
     newer = shown.page.one("input", name="version").attributes["value"]
     marta.post(f"{place}/edit", {**FORM, "topic": "parties", "version": newer})

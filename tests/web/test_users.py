@@ -268,3 +268,14 @@ def test_texts_hold_no_markup_of_others(app: Flask, owner: Person, context: Cont
     owner.post("/account/profile", {"name": HOSTILE, "language": "en"}, on="/account/")
     for path in ("/account/", "/admin/users", f"/admin/users/{user_id(owner.email)}"):
         assert not re.search("<script>alert", owner.page(path).html)
+
+
+def test_two_people_giving_roles_see_one_another(owner: Person, ewa: str, context: Context) -> None:
+    page = f"/admin/users/{ewa}"
+    accounts.change_roles(context, ewa, ("auditor",))
+    late = owner.post(f"{page}/roles", {"roles": ["ops"], "seen": "marketer"}, on=page)
+    assert late.status_code == 409
+    assert "Somebody else has given these roles meanwhile" in late.text
+    assert roles("ewa@shop.example") == ("auditor",)
+    assert owner.post(f"{page}/roles", {"roles": ["ops"], "seen": "auditor"}, on=page).status_code == 303
+    assert roles("ewa@shop.example") == ("ops",)

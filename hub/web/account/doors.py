@@ -13,7 +13,7 @@ from hub.services import second_factors, sign_ins
 from hub.services.sign_ins import CodeTry, WrongCode
 from hub.store import users
 from hub.store.db import reading
-from hub.web.access import open_to_all, who
+from hub.web.access import SIGN_IN, open_to_all, who
 from hub.web.account import entry, keys
 from hub.web.account.parts import attempts, context, local_path, origin, right_code, secret_typed, status_of
 from hub.web.forms import error_summary, typed, wrong_fields
@@ -127,7 +127,10 @@ def _second_page(row: users.UserRow, *, error: HubError | None = None, wrong: di
 
 @open_to_all
 def sign_out() -> Answer:
-    """Also for those whose sign-in is over: there is nothing to refuse."""
+    """Also for those whose sign-in is over: there is nothing to refuse. The browser's session is signed, not kept here: a copy
+    of it would go on if the sign-in were not ended, too."""
+    if sign_in_id := str(session.get(SIGN_IN) or ""):
+        sign_ins.sign_out(sign_in_id)
     logout_user()
     session.clear()
     return redirect(url_for("account.sign_in"), 303)

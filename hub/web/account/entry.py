@@ -14,6 +14,7 @@ from hub.services import accounts, sign_ins
 from hub.store import users
 from hub.store.db import reading
 from hub.store.logins import let_go, load_user
+from hub.web.access import SIGN_IN
 from hub.web.account.parts import attempts, context, local_path, origin
 from hub.web.pages import LANGUAGE_COOKIE, YEAR
 
@@ -64,7 +65,7 @@ def complete(user_id: str, method: str, wished: str = "", *, codes_key: str = ""
     session["fs_paa"] = context().now().timestamp()
     row = accounts.find(user_id=user_id)
     let_go()
-    sign_ins.note_sign_in(context(), attempts(), row, method, origin())
+    session[SIGN_IN] = sign_ins.note_sign_in(context(), attempts(), row, method, origin())
     if codes_key:
         session[CODES], session[NEXT] = codes_key, goal
         goal = url_for("account.recovery_codes")
@@ -76,10 +77,10 @@ def complete(user_id: str, method: str, wished: str = "", *, codes_key: str = ""
 
 def renew(user_id: str) -> None:
     """Keep this browser signed in after every sign-in was ended."""
-    at = session.get("fs_paa")
+    at, sign_in = session.get("fs_paa"), session.get(SIGN_IN)
     session.clear()
     user: Any = load_user(user_id)
     login_user(user, remember=False)
     session.permanent = True
-    session["fs_paa"] = at or context().now().timestamp()
+    session["fs_paa"], session[SIGN_IN] = at or context().now().timestamp(), sign_in
     let_go()

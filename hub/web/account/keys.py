@@ -23,6 +23,7 @@ from webauthn.helpers.structs import (
 from hub.core.errors import Invalid, Refused
 from hub.core.texts import N_
 from hub.services import second_factors, sign_ins
+from hub.services.links import console_url
 from hub.services.sign_ins import Origin
 from hub.store import users
 from hub.store.db import reading
@@ -45,8 +46,8 @@ class PasskeyRefused(Refused):
 
 def _place() -> tuple[str, str]:
     """(relying party, origin): what the browser itself says in its answer."""
-    public = context().settings.public_url
-    url = urlsplit(public or request.host_url)
+    asked = request.host_url if request.host else ""  # nothing of it is left where it cannot be a host's name
+    url = urlsplit(context().settings.public_url or asked or console_url(context()))
     return url.hostname or "", f"{url.scheme}://{url.netloc}"
 
 

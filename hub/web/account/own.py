@@ -29,6 +29,7 @@ METHODS = {
 }
 OUTCOMES = {
     sign_ins.OK: N_("signed in"),
+    sign_ins.ENDED: N_("signed in, later signed out"),
     sign_ins.WRONG: N_("wrong password or code"),
     sign_ins.LOCKED: N_("refused, locked"),
     sign_ins.DISABLED: N_("refused, disabled"),

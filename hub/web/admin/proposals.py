@@ -63,7 +63,8 @@ def show_proposal(proposal_id: UUID, error: HubError | None = None) -> str:
         shared = verbs.shared_with(session, row.definition)
     before = (published or {}).get("segment", {}).get("definition")
     after = row.definition["segment"]["definition"]
-    changes = [(say(PLACES[name], lang), old, new) for name, old, new in compared if name != "segment.definition"]
+    plain = [one for one in compared if one[0] != "segment.definition"]
+    changes = [(say(PLACES[name], lang), *_shown(name, old, new)) for name, old, new in plain]
     return render_template(
         "admin/proposal.html",
         row=row,
@@ -80,6 +81,10 @@ def show_proposal(proposal_id: UUID, error: HubError | None = None) -> str:
         note=request.form.get("note", "")[: verbs.LONGEST_NOTE],
         **words(),
     )
+
+
+def _shown(name: str, *values: Any) -> list[Any]:
+    return [labels.label(labels.CHANNELS, value, language()) if name == "channel" and value else value for value in values]
 
 
 def _lines(before: Any, after: Any) -> list[tuple[str, str]]:

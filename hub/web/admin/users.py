@@ -17,6 +17,7 @@ from hub.core.texts import N_
 from hub.services import accounts
 from hub.services import invitations as verbs
 from hub.services.context import Context
+from hub.services.preferences import ChangedMeanwhile
 from hub.store import invitations, sign_ins, users
 from hub.store.db import reading
 from hub.store.shelf import Shelf
@@ -117,6 +118,8 @@ def _show(user_id: str, error: HubError | None = None, form: str = "") -> str:
         "admin/user.html",
         row=row,
         chosen=request.form.getlist("roles") if form == "roles" else roles,
+        stands=roles,
+        overtaken=isinstance(error, ChangedMeanwhile),
         roles=ROLE_MEANINGS,
         passkeys=passkeys,
         left=len(row.mf_recovery_codes or ()),
@@ -144,10 +147,11 @@ def _try(user_id: UUID, form: str, verb: Callable[[], Any], done: str) -> Answer
 def change_roles(user_id: UUID) -> Answer:
     accounts.find(user_id=str(user_id))
     chosen = [name[:40] for name in request.form.getlist("roles")][:20]
+    seen = request.form["seen"][:200].split(",") if "seen" in request.form else None
     return _try(
         user_id,
         "roles",
-        lambda: accounts.change_roles(_context(), str(user_id), chosen),
+        lambda: accounts.change_roles(_context(), str(user_id), chosen, seen=seen),
         N_("The roles of {email} are as you chose"),
     )
 

@@ -115,7 +115,7 @@ def find_contacts(query: dict[str, Any]) -> tuple[Any, dict[str, str]]:
 
 def following(query: dict[str, Any], cursor: str) -> tuple[str, dict[str, str]]:
     """The next page of a search that has cursors of its own."""
-    kept = {"q": query["q"]} if query.get("q") else {}
+    kept = {"q": query["q"]} if "q" in query else {}  # also an empty one: the cursor belongs to this very list
     link = "/api/v1/contacts?" + urlencode({**kept, "limit": query["limit"], "cursor": write_cursor(cursor)})
     return link, {"Link": f'<{link}>; rel="next"'}
 

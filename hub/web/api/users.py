@@ -114,9 +114,10 @@ def get_user(user_id: str) -> dict[str, Any]:
 )
 def change_user(body: dict[str, Any], user_id: str) -> dict[str, Any]:
     """Give a user other roles, disable or enable them. Their tokens and sign-ins follow at once."""
-    match(UserShape, _find(user_id))
+    seen = _find(user_id)
+    match(UserShape, seen)
     if "roles" in body:
-        accounts.change_roles(hub(), user_id, body["roles"])
+        accounts.change_roles(hub(), user_id, body["roles"], seen=seen["roles"])
     if "active" in body:
         (accounts.enable if body["active"] else accounts.disable)(hub(), user_id)
     return _find(user_id)

@@ -248,6 +248,18 @@ def test_pages_follow_each_other_without_a_gap(machine: Machines) -> None:
     assert set(seen) == made
 
 
+@pytest.mark.parametrize("asked", ["?limit=1", "?q=&limit=1", "?q=+anna+&limit=1", "?limit=1&q=anna"])
+def test_the_next_page_of_a_search_is_one(machine: Machines, asked: str) -> None:
+    calls = machine()
+    made = {calls.post("/contacts", {"email": f"anna{n}@example.com", "first_name": "Anna"})["id"] for n in range(3)}
+    page = calls.get(f"/contacts{asked}")
+    found = [one["id"] for one in page["items"]]
+    while page["next"]:
+        page = calls.get(page["next"])
+        found += [one["id"] for one in page["items"]]
+    assert sorted(found) == sorted(made)
+
+
 def test_a_cursor_belongs_to_its_list(machine: Machines) -> None:
     calls = machine()
     for number in range(3):
