@@ -61,4 +61,4 @@ def test_code_that_is_newer_than_the_database(browser: Browser, monkeypatch: pyt
 def test_errors_have_the_same_shape(browser: Browser) -> None:
     error = browser.ask("/healthz", method="POST").json["error"]
     assert error["code"] == "refused"
-    assert error["message"] == "This page can only be read"
+    assert error["message"] == "This address does not take such a request"
