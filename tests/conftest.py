@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
@@ -33,7 +34,7 @@ from redis import Redis
 from hub.app import create_app, with_migrations
 from hub.core.redact import forget_secrets
 from hub.core.settings import Settings, read_settings
-from hub.services import connections, delivery, evaluate, sync
+from hub.services import connections, delivery, evaluate, passwords, sync
 from hub.services.context import Context
 from hub.store import boxes, dues, runs
 from hub.store.db import db, reading
@@ -51,6 +52,9 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 hypothesis_settings.load_profile("hub")
+
+# Hundreds of sign-ins: the same algorithm, not the same 64 MiB each. Processes that tests start hash as in production.
+passwords._hasher = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
 
 
 # Which databases there are
